@@ -1,0 +1,1 @@
+"""Floor 1: TOML → specs, with every complaint located."""

@@ -1,0 +1,25 @@
+"""What a configuration file says, once it has been understood."""
+
+from dataclasses import dataclass
+
+from procsup.config.complaint import Complaint
+from procsup.core.spec import SupervisorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSettings:
+    """The table [daemon]; absolute paths, None where the file does not say."""
+
+    socket: str | None = None
+    state_dir: str | None = None
+    log_dir: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """`file` is absolute; `tree` is the root supervisor; `warnings` in order of file and line."""
+
+    file: str
+    tree: SupervisorSpec
+    daemon: DaemonSettings = DaemonSettings()
+    warnings: tuple[Complaint, ...] = ()

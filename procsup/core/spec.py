@@ -1,0 +1,129 @@
+"""Child specs: what a supervision tree is to be, as frozen values.
+
+Owns the words of a child spec, their defaults (here and only here) and the two checks that OTP makes of the
+children of one supervisor (supervisor.erl, check_startspec/2 and check_childspec/2). What a worker *runs* is a
+`Program`, which the core carries and never looks into.
+
+Deviation from OTP: intensity defaults to 3 in 5 s, as in Elixir; OTP's own default is 1 in 5 s.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+
+class Strategy(StrEnum):
+    ONE_FOR_ONE = "one_for_one"
+    ONE_FOR_ALL = "one_for_all"
+    REST_FOR_ONE = "rest_for_one"
+
+
+class Restart(StrEnum):
+    PERMANENT = "permanent"
+    TRANSIENT = "transient"
+    TEMPORARY = "temporary"
+
+
+class AutoShutdown(StrEnum):
+    NEVER = "never"
+    ANY_SIGNIFICANT = "any_significant"
+    ALL_SIGNIFICANT = "all_significant"
+
+
+Shutdown = float | Literal["brutal_kill", "infinity"]
+"""Seconds between the stop signal and KILL (0 and more), or KILL at once, or never."""
+
+NORMAL_EXITS: frozenset[int | str] = frozenset({0})
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a worker runs and where. Opaque to the core.
+
+    `command` is the argument vector, not empty; a program name without a slash is searched in the worker's PATH.
+    `cwd` is absolute. `env` is laid over the daemon's environment, or, without `inherit_env`, over nothing.
+    `umask` is a number between 0 and 0o777; None leaves the daemon's.
+    """
+
+    command: tuple[str, ...]
+    cwd: str = "/"
+    env: tuple[tuple[str, str], ...] = ()
+    inherit_env: bool = True
+    umask: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSpec:
+    """A worker: a leaf of the tree, one operating-system process and its group.
+
+    `normal_exits` holds exit codes (0 to 255) and signal names ("SIGTERM") that count as `normal`.
+    """
+
+    name: str
+    program: Program
+    restart: Restart = Restart.PERMANENT
+    significant: bool = False
+    shutdown: Shutdown = 5.0
+    stop_signal: str = "SIGTERM"
+    normal_exits: frozenset[int | str] = NORMAL_EXITS
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorSpec:
+    """A supervisor and, in start order, its children. `period` is in seconds, above 0.
+
+    `restart`, `significant` and `shutdown` matter only for the child of another supervisor.
+    """
+
+    name: str
+    children: tuple["ChildSpec", ...] = field(default=())
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    intensity: int = 3
+    period: float = 5.0
+    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    restart: Restart = Restart.PERMANENT
+    significant: bool = False
+    shutdown: Shutdown = "infinity"
+
+
+ChildSpec = WorkerSpec | SupervisorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateChildName:
+    """Two children of one supervisor have this name."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"duplicate_child_name {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class BadCombination:
+    """A significant child that is permanent, or whose supervisor never shuts itself down."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"bad_combination {self.name}"
+
+
+SpecError = DuplicateChildName | BadCombination
+
+
+def check_children(children: Iterable[ChildSpec], auto_shutdown: AutoShutdown) -> SpecError | None:
+    """The first complaint that OTP has of the children of one supervisor, in their order. O(children)."""
+    names: set[str] = set()
+    for child in children:
+        if is_bad_combination(child, auto_shutdown):
+            return BadCombination(child.name)
+        if child.name in names:
+            return DuplicateChildName(child.name)
+        names.add(child.name)
+    return None
+
+
+def is_bad_combination(child: ChildSpec, auto_shutdown: AutoShutdown) -> bool:
+    return child.significant and (child.restart is Restart.PERMANENT or auto_shutdown is AutoShutdown.NEVER)

@@ -1,0 +1,52 @@
+"""Journal events: what happened, as one JSON object each.
+
+    seq     1, 2, 3, ... since the daemon began
+    time    UTC, RFC 3339 with microseconds
+    mono    seconds of the monotonic clock
+    event   one of the names below
+    path    whom it happened to
+    cause   the seq of the event that led to this one, or null
+
+event           when, and what else it carries
+daemon_started  the daemon is about to start the tree: pid, file, version
+starting        a start attempt begins: type ("worker" | "supervisor"), starts (this would be start number)
+started         the program was executed: pid
+ready           the child is up: type
+start_failed    the attempt failed: type, reason, command (worker)
+exited          it ended by itself: type, reason, and of a worker pid, uptime (seconds), tail (last lines of output,
+                [] when the exit was normal)
+stopping        it is asked to stop: type, and of a worker pid, signal
+stopped         it is down, as asked: type, reason ("shutdown" | "killed"), how ("shutdown" | "killed" |
+                "brutal_kill"), and of a worker pid, ended ("exit 0", "signal SIGTERM": what the kernel said)
+restarting      a supervisor decided to restart: child, used, intensity, period (seconds), group (names that restart
+                with it)
+gave_up         a supervisor reached its restart intensity: used, intensity, period, child (the last straw)
+escalated       a supervisor learned that the child supervisor gave up: child, verdict ("restart" | "leave" | "remove")
+auto_shutdown   a supervisor ends with its significant child: child
+held, released  an operator stopped it; an operator let it run again
+child_added     a child was added: type
+child_removed   its spec is gone: why ("temporary" | "deleted" | "start_failed")
+lost_output     output of a worker could not be written: bytes (so far), reason
+daemon_stopped  the tree is down: status (exit status), reason
+"""
+
+from dataclasses import dataclass
+
+from procsup.wire.decode import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    seq: int
+    time: str
+    mono: float
+    event: str
+    path: str
+    cause: int | None
+    details: dict[str, JSON]
+
+    def as_json(self) -> dict[str, JSON]:
+        return {
+            "seq": self.seq, "time": self.time, "mono": self.mono, "event": self.event, "path": self.path,
+            "cause": self.cause, **self.details,
+        }  # fmt: skip

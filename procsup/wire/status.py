@@ -1,0 +1,73 @@
+"""The answer to `status`: the daemon and the rows of the tree, in tree order (a supervisor before its children).
+
+A row is a JSON object. Every row has
+
+    path        "kingdom/lab/spy_left"; its last part is the name
+    depth       0 for the root
+    type        "worker" | "supervisor"
+    state       "running" | "starting" | "stopping" | "restarting" | "down"
+    held        true when an operator stopped it; it stays down until an operator starts it
+    ok          false when it should run and does not
+    restart     "permanent" | "transient" | "temporary"
+    starts      successful starts since the daemon began
+    restarts    how many of these were restarts that counted
+    since       when the present state began, seconds since 1970 (float)
+    last_exit   its last exit reason as text (core/reason.py), or null
+
+a worker also `pid` (null without a process) and `started` (seconds since 1970, null without a process), a supervisor
+`strategy`, `intensity`, `period` (seconds) and `used`, the restarts in its window now.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    path: str
+    depth: int
+    state: str
+    held: bool
+    ok: bool
+    restart: str
+    starts: int
+    restarts: int
+    since: float
+    last_exit: str | None
+    pid: int | None
+    started: float | None
+    type: str = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorRow:
+    path: str
+    depth: int
+    state: str
+    held: bool
+    ok: bool
+    restart: str
+    starts: int
+    restarts: int
+    since: float
+    last_exit: str | None
+    strategy: str
+    intensity: int
+    period: float
+    used: int
+    type: str = "supervisor"
+
+
+Row = WorkerRow | SupervisorRow
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonRow:
+    """`state` is "starting", "running" or "stopping"; `file` is the tree's; `started` as in the rows."""
+
+    pid: int
+    version: str
+    state: str
+    started: float
+    file: str | None
+    socket: str
+    state_dir: str
