@@ -1,0 +1,83 @@
+"""The book: the one mutable store of the core, shared by the machines of one node.
+
+Owns the numbers (seq, life), the indexes (path → child, life → child), the timers, the actions collected for the
+runtime, and the list of things still to be decided. Facts are recorded as they come; whatever follows from them is put
+on `todo` and done afterwards, first in, first out, so that no depth of the tree is a depth of the stack.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from procsup.core.actions import Action, Detail, Record, Reply
+from procsup.core.calls import Refusal
+from procsup.core.child import Child, State, Wanted
+from procsup.core.reason import StartFailure
+from procsup.core.timers import Timers
+
+
+class Book:
+    """`now` is the time of the events being handled, in seconds."""
+
+    __slots__ = ("_lives", "_seq", "actions", "children", "hurried", "lives", "now", "timers", "todo")
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.hurried = False
+        self.actions: list[Action] = []
+        self.todo: deque[Callable[[], None]] = deque()
+        self.children: dict[str, Child] = {}
+        self.lives: dict[int, Child] = {}
+        self.timers = Timers(self._is_void)
+        self._seq = 0
+        self._lives = 0
+
+    def record(self, event: str, child: Child, cause: int | None, /, **details: Detail) -> int:
+        """The seq of a new record about `child`, which becomes the cause of what follows for it."""
+        self._seq += 1
+        self.actions.append(Record(self._seq, event, child.path, cause, details))
+        child.cause = self._seq
+        return self._seq
+
+    def begin_life(self, child: Child) -> None:
+        self._lives += 1
+        child.life = self._lives
+        child.gone = False
+        self.lives[child.life] = child
+
+    def end_life(self, child: Child) -> None:
+        child.gone = True
+        child.pid = None
+        del self.lives[child.life]
+
+    def reply(self, ref: int | None, error: Refusal | StartFailure | None = None) -> None:
+        if ref is not None:
+            self.actions.append(Reply(ref, error))
+
+    def add_waiter(self, child: Child, ref: int, wanted: Wanted) -> None:
+        if child.waiters is None:
+            child.waiters = []
+        child.waiters.append((ref, wanted))
+
+    def answer_waiters(self, child: Child, wanted: Wanted, error: Refusal | StartFailure | None = None) -> None:
+        """Answer those who wait for `wanted`; the others go on waiting."""
+        if child.waiters is None:
+            return
+        left: list[tuple[int, Wanted]] = []
+        for ref, wants in child.waiters:
+            if wants is wanted:
+                self.reply(ref, error)
+            else:
+                left.append((ref, wants))
+        child.waiters = left or None
+
+    def drain(self) -> None:
+        while self.todo:
+            self.todo.popleft()()
+
+    def _is_void(self, life: int) -> bool:
+        """A timer matters only to a life that is being brought to its end, and that our KILL has not reached yet."""
+        child = self.lives.get(life)
+        return child is None or child.state not in _ENDING or child.how in ("killed", "brutal_kill")
+
+
+_ENDING = frozenset({State.STOPPING, State.CLEARING, State.EXITED})

@@ -1,0 +1,125 @@
+"""The record of one child: what it is to be, what it is now, and who waits for it.
+
+A record belongs to a place in the tree and outlives its lives: when the supervisor above restarts, the records of its
+specs are used again, so that counts and an operator's hold stay with the place.
+
+A *life* is one start attempt and what comes of it, numbered through the whole daemon; everything the world says
+about a child names the life it speaks of, so that a late notice of a predecessor is never taken for its successor's.
+
+The states, with OTP's word for what its supervisor would have as the child's pid:
+
+    DOWN        no process is left                                                  undefined
+    STARTING    a start attempt is under way
+    RUNNING     it is up                                                            pid
+    DOOMED      starting or running, but its stop is decided and waits its turn     pid
+    STOPPING    its stop sequence is under way
+    EXITED      it ended by itself; its supervisor has yet to decide                pid, of a dead process
+    CLEARING    that is decided, but something of its process group is left,
+                which gets the stop sequence; DOWN comes before any next life       undefined
+    RESTARTING  its restart failed and is about to be tried again                   {restarting, Pid}
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from procsup.core.reason import Reason, WorkerExit
+from procsup.core.spec import ChildSpec, Restart, SupervisorSpec
+
+if TYPE_CHECKING:
+    from procsup.core.agenda import Agenda
+    from procsup.core.supervisor import Supervisor
+
+
+class State(Enum):
+    DOWN = "down"
+    STARTING = "starting"
+    RUNNING = "running"
+    DOOMED = "doomed"
+    STOPPING = "stopping"
+    EXITED = "exited"
+    CLEARING = "clearing"
+    RESTARTING = "restarting"
+
+
+_NEXT: dict[State, frozenset[State]] = {
+    State.DOWN: frozenset({State.STARTING}),
+    State.STARTING: frozenset({State.RUNNING, State.DOOMED, State.STOPPING, State.RESTARTING, State.DOWN}),
+    State.RUNNING: frozenset({State.DOOMED, State.STOPPING, State.EXITED}),
+    State.DOOMED: frozenset({State.STOPPING, State.CLEARING, State.DOWN}),
+    State.STOPPING: frozenset({State.DOWN}),
+    State.EXITED: frozenset({State.CLEARING, State.DOWN}),
+    State.CLEARING: frozenset({State.DOWN}),
+    State.RESTARTING: frozenset({State.DOWN}),
+}
+
+_INACTIVE = frozenset({State.DOWN, State.CLEARING})
+
+
+class Wanted(Enum):
+    """What a command waits for."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+class IllegalChange(Exception):
+    """A bug of ours: the child's state cannot change so."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Child:
+    """`parent` is None for the root, `supervisor` for a worker. Times are seconds of the node's clock."""
+
+    spec: ChildSpec
+    path: str
+    parent: "Supervisor | None"
+    supervisor: "Supervisor | None" = None
+    state: State = State.DOWN
+    held: bool = False
+    life: int = 0
+    pid: int | None = None
+    gone: bool = True
+    """Nothing is left of the present life. False from Spawn on."""
+    how: str = ""
+    """How it is being stopped: "shutdown", or "killed" or "brutal_kill" once our KILL was sent."""
+    ended: WorkerExit | None = None
+    """How the main process ended while it was being stopped."""
+    cause: int | None = None
+    """The seq of the last record about it."""
+    since: float = 0.0
+    started: float = 0.0
+    starts: int = 0
+    restarts: int = 0
+    last_exit: Reason | None = None
+    agenda: "Agenda | None" = None
+    """The agenda of its supervisor in which it still has a part."""
+    waiters: list[tuple[int, Wanted]] | None = field(default=None)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def is_temporary(self) -> bool:
+        return self.spec.restart is Restart.TEMPORARY
+
+    @property
+    def type(self) -> str:
+        return "supervisor" if isinstance(self.spec, SupervisorSpec) else "worker"
+
+    def change(self, state: State, now: float) -> None:
+        """The only place that changes the state.
+
+        Raises:
+            IllegalChange: the table does not allow it.
+        """
+        if state not in _NEXT[self.state]:
+            raise IllegalChange(f"cannot change {self!r} to {state.value}: life {self.life}, {self.agenda!r}")
+        if self.spec.significant and self.parent is not None:
+            self.parent.active_significant += (self.state in _INACTIVE) - (state in _INACTIVE)
+        self.state = state
+        self.since = now
+
+    def __repr__(self) -> str:
+        return f"{self.path}:{self.state.value}{' held' if self.held else ''}"

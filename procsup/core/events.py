@@ -1,0 +1,72 @@
+"""What happened in the world: the events that the node is told of, each a fact in the past tense."""
+
+from dataclasses import dataclass
+
+from procsup.core.calls import Call
+from procsup.core.reason import WorkerExit
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """The daemon runs, under this pid: the tree of this file is to be started."""
+
+    pid: int
+    file: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The program of this life was executed."""
+
+    life: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnFailed:
+    """No process came to be. `stage` and `errno` as in reason.StartFailed."""
+
+    life: int
+    stage: str
+    errno: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The main process of this life was reaped. `gone` when no living process of its group is left either; if not,
+    Emptied follows. `tail` holds its last lines of output.
+    """
+
+    life: int
+    ended: WorkerExit
+    gone: bool = True
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """The last process of the group of this life, whose Exited came before, is gone."""
+
+    life: int
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Somebody asks; exactly one Reply with this `ref` follows, sooner or later."""
+
+    ref: int
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownRequested:
+    """TERM, INT or the command. A second one, more than HURRY_AFTER seconds after the first, hurries."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Nothing but that: timers may have expired."""
+
+
+Event = Booted | Started | SpawnFailed | Exited | Emptied | Called | ShutdownRequested | TimePassed

@@ -1,0 +1,121 @@
+"""The node: the whole tree, told of events and answering with actions.
+
+    actions = node.handle(events, now)
+
+The straight line of one death: the runtime reaps, `Exited` comes here, its supervisor decides (policy, intensity), and
+the actions (Spawn, Signal, Reply, Record, End) go back to be performed; what comes of them returns as events.
+
+First every event of the batch is recorded as a fact, then follow the decisions: of two children that died in one sweep
+the second is known to be dead when the fate of the first is decided. The same events give the same actions.
+"""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from procsup.core import commands, life
+from procsup.core.actions import Action
+from procsup.core.book import Book
+from procsup.core.calls import Call, DeleteChild, Refusal, RestartChild, StartChild, TerminateChild
+from procsup.core.child import Child, State
+from procsup.core.events import (
+    Booted,
+    Called,
+    Emptied,
+    Event,
+    Exited,
+    ShutdownRequested,
+    SpawnFailed,
+    Started,
+    TimePassed,
+)
+from procsup.core.spec import SupervisorSpec
+from procsup.core.supervisor import Supervisor
+
+HURRY_AFTER = 0.5
+"""Seconds after the first request to shut down from which on another one hurries (DESIGN § 6)."""
+
+
+class Node:
+    """`now`, here and below, is in seconds of one monotonic clock and never goes back."""
+
+    def __init__(self, tree: SupervisorSpec) -> None:
+        self._book = Book()
+        self.root = Child(tree, tree.name, None)
+        self.root.supervisor = self._supervisor = Supervisor(self._book, tree, self.root)
+        self._book.children[self.root.path] = self.root
+        self._shutdown_requested: float | None = None
+
+    def handle(self, events: Iterable[Event], now: float) -> list[Action]:
+        """Record all the events, then decide. O(1) for each, but for those that touch a group."""
+        book = self._book
+        book.now = now
+        for event in events:
+            self._record(event)
+        book.drain()
+        actions, book.actions = book.actions, []
+        return actions
+
+    @property
+    def now(self) -> float:
+        """The time of the last events."""
+        return self._book.now
+
+    def child(self, path: str) -> Child | None:
+        """The record at this path. O(1)."""
+        return self._book.children.get(path)
+
+    def next_deadline(self) -> float | None:
+        """When TimePassed is due, or None when nothing is waited for."""
+        return self._book.timers.next_deadline()
+
+    def _record(self, event: Event) -> None:
+        match event:
+            case Started(life=number, pid=pid):
+                life.started(self._book, number, pid)
+            case Exited(life=number, ended=ended, gone=gone, tail=tail):
+                life.exited(self._book, number, ended, gone, tail)
+            case Emptied(life=number):
+                life.emptied(self._book, number)
+            case SpawnFailed(life=number, stage=stage, errno=errno):
+                life.spawn_failed(self._book, number, stage, errno)
+            case Called(ref=ref, call=call):
+                self._call(ref, call)
+            case TimePassed():
+                self._expire()
+            case ShutdownRequested():
+                self._shut_down()
+            case Booted(pid=pid, file=file, version=version):
+                cause = self._book.record("daemon_started", self.root, None, pid=pid, file=file, version=version)
+                self._supervisor.begin(cause)
+            case _:
+                assert_never(event)
+
+    def _call(self, ref: int, call: Call) -> None:
+        if not isinstance(call, StartChild | TerminateChild | RestartChild | DeleteChild):
+            commands.obey(self._book, ref, call)
+            return
+        child = self._book.children.get(call.supervisor)
+        if child is None or child.supervisor is None or not child.supervisor.takes_calls:
+            self._book.reply(ref, Refusal.NOPROC)
+        else:
+            child.supervisor.wait_turn(ref, call)
+
+    def _expire(self) -> None:
+        for number in self._book.timers.expired(self._book.now):
+            child = self._book.lives[number]
+            if child.supervisor is None:
+                life.kill(self._book, child)
+            else:
+                child.how = "killed"
+                child.supervisor.hurry()
+
+    def _shut_down(self) -> None:
+        book = self._book
+        if self._shutdown_requested is None:
+            self._shutdown_requested = book.now
+            if self.root.state in (State.STARTING, State.RUNNING):
+                self._supervisor.cease(None)
+        elif book.now - self._shutdown_requested > HURRY_AFTER:
+            book.hurried = True
+            self._supervisor.hurry()
+

@@ -1,0 +1,528 @@
+"""The supervisor machine: OTP's supervisor.erl, with its stack laid open as agendas.
+
+A supervisor learns of facts by the on_* methods and records them at once; what follows is decided later, by `pump`, one
+decision after another in the order of arrival, as OTP takes messages from the mailbox:
+
+    exits of children       restart, leave or remove (policy.py), within the restart intensity
+    failed restarts         are tried again; OTP's {try_again_restart, Id} message
+    calls                   OTP's four, and an operator's start, wait until nothing else is going on (child_calls.py)
+
+While an agenda is open the rest waits, but for one_for_one, where restarts of siblings are independent and go on side
+by side (DESIGN § 3.9). What ends a supervisor (its parent's stop, giving up, auto_shutdown, a failed start) replaces
+every agenda by the last one: stop all children, in reverse start order.
+
+The order of arrival shows in OTP's traces: a retry comes after the exits and calls that were waiting, and the exit of a
+child that is doomed meanwhile is swallowed. All methods are O(1), but for those that touch a group: O(group).
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from procsup.core import child_calls, life
+from procsup.core.actions import End
+from procsup.core.agenda import Agenda, Purpose
+from procsup.core.book import Book
+from procsup.core.calls import ChildCall, Refusal
+from procsup.core.child import Child, State, Wanted
+from procsup.core.intensity import Window
+from procsup.core.policy import Verdict, affected, exit_status, verdict
+from procsup.core.reason import (
+    AUTO_SHUTDOWN,
+    GAVE_UP,
+    KILLED,
+    SHUTDOWN,
+    AutoShutdownFired,
+    BadStartSpec,
+    FailedToStartChild,
+    GaveUp,
+    Reason,
+    Shutdown,
+    StartFailure,
+)
+from procsup.core.spec import AutoShutdown, ChildSpec, Strategy, SupervisorSpec, WorkerSpec, check_children
+
+
+@dataclass(frozen=True, slots=True)
+class ChildExit:
+    """A child ended by itself. Void when the child has another life or state by now."""
+
+    order: int
+    child: Child
+    life: int
+    reason: Reason
+    cause: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A restart failed at the child of this name. Void when that child is not RESTARTING any more."""
+
+    order: int
+    name: str
+    cause: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCall:
+    """One of OTP's calls, or a child that an operator wants started."""
+
+    order: int
+    ref: int | None
+    call: ChildCall | Child
+
+
+Ending = Shutdown | GaveUp | AutoShutdownFired | StartFailure
+"""Why a supervisor stops all its children: told to, or one of its own reasons."""
+
+
+class Supervisor:
+    """`child` is its own record, in its parent's children; its state says whether this supervisor runs.
+
+    `children` is in start order. While the supervisor is down it keeps the records, all of them DOWN.
+    """
+
+    __slots__ = (
+        "_arrivals",
+        "_will_pump",
+        "active_significant",
+        "agendas",
+        "book",
+        "call_is_open",
+        "calls",
+        "child",
+        "children",
+        "decisions",
+        "ending",
+        "hurried",
+        "spec",
+        "window",
+    )
+
+    def __init__(self, book: Book, spec: SupervisorSpec, child: Child) -> None:
+        self.book = book
+        self.spec = spec
+        self.child = child
+        self.children: dict[str, Child] = {}
+        self.window = Window(spec.intensity, spec.period)
+        self.decisions: deque[ChildExit | Retry] = deque()
+        self.calls: deque[WaitingCall] = deque()
+        self.agendas = 0
+        self.call_is_open = False
+        self.active_significant = 0
+        self.ending: Ending | None = None
+        self.hurried = False
+        self._arrivals = 0
+        self._will_pump = False
+
+    # Its own life
+
+    def boot(self) -> None:
+        """Start from the original children: what was added is lost, what was removed is back. As init/1."""
+        if self.ending is not None:
+            return
+        complaint = check_children(self.spec.children, self.spec.auto_shutdown)
+        if complaint is not None:
+            self.end(BadStartSpec(complaint), self.child.cause)
+            return
+        self._lay_out_children()
+        agenda = Agenda(Purpose.BOOT, self.child.cause, start=list(reversed(self.children.values())))
+        self.open(agenda)
+
+    def end(self, ending: Ending, cause: int | None) -> None:
+        """Stop all children, in reverse start order, and then end for this reason. The first reason stands."""
+        if self.ending is not None:
+            return
+        self.ending = ending
+        self._refuse_all_calls()
+        self.decisions.clear()
+        agenda = Agenda(Purpose.END, cause)
+        self.agendas, self.call_is_open = 0, False
+        self.open(agenda, doomed=self.children.values())
+
+    def hurry(self) -> None:
+        """Shutdown times are over, here and everywhere below. O(subtree)."""
+        subtree = [self]
+        while subtree:
+            supervisor = subtree.pop()
+            supervisor.hurried = True
+            for child in supervisor.children.values():
+                if child.supervisor is not None:
+                    subtree.append(child.supervisor)
+                elif child.state in (State.STOPPING, State.CLEARING):
+                    life.kill(self.book, child)
+
+    @property
+    def is_serving(self) -> bool:
+        """Running, and not about to end."""
+        return self.child.state is State.RUNNING and self.ending is None
+
+    @property
+    def takes_calls(self) -> bool:
+        """Serving, or soon."""
+        return self.child.state in (State.STARTING, State.RUNNING) and self.ending is None
+
+    # Facts
+
+    def on_ready(self, child: Child) -> None:
+        self.book.answer_waiters(child, Wanted.UP)
+        agenda = child.agenda
+        if agenda is not None and agenda.start and agenda.start[-1] is child:
+            agenda.start.pop()
+            child.agenda = None
+            if agenda.purpose is Purpose.RESTART:
+                child.restarts += 1
+            if agenda.start or agenda.purpose is Purpose.BOOT:
+                self._go_on(agenda)
+            else:
+                self._close(agenda)
+
+    def on_start_failed(self, child: Child, reason: StartFailure) -> None:
+        """STARTING, or on its way down already."""
+        agenda = child.agenda
+        if child.state is not State.STARTING or agenda is None:
+            child.change(State.DOWN, self.book.now)
+            self.on_down(child)
+            return
+        if agenda.purpose is Purpose.RESTART:
+            child.change(State.RESTARTING, self.book.now)
+            self.decisions.append(Retry(self._arrival(), child.name, child.cause))
+            self._close(agenda)
+            return
+        child.change(State.DOWN, self.book.now)
+        if agenda.purpose is Purpose.BOOT:
+            self.end(FailedToStartChild(child.name, reason), child.cause)
+            return
+        if agenda.is_new:
+            self.remove(child, "start_failed")
+        self.book.reply(agenda.ref, reason)
+        agenda.ref = None
+        self.book.answer_waiters(child, Wanted.UP, reason)
+        self._close(agenda)
+
+    def on_exit(self, child: Child, reason: Reason) -> None:
+        """A child ended by itself: RUNNING, or DOOMED and overtaken by its own end."""
+        if child.state is State.RUNNING:
+            child.change(State.EXITED, self.book.now)
+            self.decisions.append(ChildExit(self._arrival(), child, child.life, reason, child.cause))
+            self._decide_soon()
+        else:
+            self.bury(child)
+
+    def on_down(self, child: Child) -> None:
+        """Nothing of the child is left: it is DOWN."""
+        self.book.answer_waiters(child, Wanted.DOWN)
+        if child.is_temporary and not child.held and self.is_serving:
+            self.remove(child, "temporary")
+        if child.agenda is not None:
+            self._go_on(child.agenda)
+
+    # Decisions
+
+    def _decide_soon(self) -> None:
+        if not self._will_pump:
+            self._will_pump = True
+            self.book.todo.append(self.pump)
+
+    def pump(self) -> None:
+        """Take the next decision, if what is going on allows it; the one after it once its first steps are made."""
+        self._will_pump = False
+        if not self.is_serving:
+            return
+        decision = self.decisions[0] if self.decisions else None
+        call = self.calls[0] if self.calls else None
+        if call is not None and (decision is None or call.order < decision.order) and not self.agendas:
+            self.calls.popleft()
+            child_calls.serve(self, call)
+        elif decision is not None and self._may_decide(decision, call):
+            self.decisions.popleft()
+            self._decide(decision)
+        else:
+            return
+        self._decide_soon()
+
+    def _may_decide(self, decision: ChildExit | Retry, call: WaitingCall | None) -> bool:
+        """Under one_for_one exits go past other restarts and past the calls that wait for those; a retry only past
+        other restarts.
+        """
+        if self.spec.strategy is not Strategy.ONE_FOR_ONE:
+            return not self.agendas
+        if self.call_is_open:
+            return False
+        return isinstance(decision, ChildExit) or call is None or decision.order < call.order
+
+    def _decide(self, decision: ChildExit | Retry) -> None:
+        match decision:
+            case ChildExit(child=child, life=number, reason=reason, cause=cause):
+                if child.state is State.EXITED and child.life == number:
+                    self._decide_exit(child, reason, cause)
+            case Retry(name=name, cause=cause):
+                again = self.children.get(name)
+                if again is not None and again.state is State.RESTARTING:
+                    self._restart(again, cause)
+                elif again is not None and again.held:
+                    self._start_rest(again, cause)
+
+    def _decide_exit(self, child: Child, reason: Reason, cause: int | None) -> None:
+        """As do_restart/3."""
+        decided = verdict(child.spec.restart, reason)
+        if reason is GAVE_UP:
+            cause = self.book.record("escalated", self.child, cause, child=child.name, verdict=decided.value)
+        if decided is Verdict.RESTART:
+            self._restart(child, cause)
+            return
+        self.bury(child)
+        if self._fires_auto_shutdown(child):
+            cause = self.book.record("auto_shutdown", self.child, cause, child=child.name)
+            self.end(AUTO_SHUTDOWN, cause)
+
+    def _fires_auto_shutdown(self, child: Child) -> bool:
+        """As do_auto_shutdown/2."""
+        if not child.spec.significant:
+            return False
+        match self.spec.auto_shutdown:
+            case AutoShutdown.NEVER:
+                return False
+            case AutoShutdown.ANY_SIGNIFICANT:
+                return True
+            case AutoShutdown.ALL_SIGNIFICANT:
+                return self.active_significant == 0
+
+    def _restart(self, child: Child, cause: int | None) -> None:
+        """As restart/2: enter the restart, then try it, or give up."""
+        used = self.window.enter(self.book.now)
+        budget: dict[str, int | float] = {"used": used, "intensity": self.spec.intensity, "period": self.spec.period}
+        if used > self.spec.intensity:
+            cause = self.book.record("gave_up", self.child, cause, child=child.name, **budget)
+            self.bury(child)
+            self.end(GAVE_UP, cause)
+            return
+        group = affected(self.spec.strategy, self.children, child)
+        others = tuple(other.name for other in group if other is not child)
+        cause = self.book.record("restarting", self.child, cause, child=child.name, group=others, **budget)
+        self.open(Agenda(Purpose.RESTART, cause, start=_startable(group)), doomed=group)
+
+    def _start_rest(self, held: Child, cause: int | None) -> None:
+        """An operator stopped the child at which a restart had failed: the rest of its group starts without it."""
+        group = affected(self.spec.strategy, self.children, held)
+        rest = [child for child in group if child.state is State.DOWN and not child.held]
+        self.open(Agenda(Purpose.RESTART, cause, start=_startable(rest)))
+
+    # Agendas
+
+    def open(self, agenda: Agenda, doomed: Iterable[Child] = ()) -> None:
+        """Begin: from now on the doomed, and what is to be started, belong to the agenda."""
+        self.agendas += 1
+        self.call_is_open |= agenda.purpose is Purpose.CALL
+        group = tuple(doomed)
+        agenda.members = (*group, *agenda.start)
+        for child in agenda.members:
+            child.agenda = agenda
+        for child in group:
+            self._doom(child)
+            if child.state is not State.DOWN:
+                agenda.stop.append(child)
+        self._go_on(agenda)
+
+    def _doom(self, child: Child) -> None:
+        """What is doomed does not restart: whatever is still undecided about it is decided now."""
+        match child.state:
+            case State.RUNNING | State.STARTING:
+                child.change(State.DOOMED, self.book.now)
+            case State.EXITED | State.RESTARTING:
+                self.bury(child)
+            case _:
+                pass
+
+    def bury(self, child: Child) -> None:
+        """It ended, and what follows from that is settled: DOWN, once nothing of it is left. As del_child/2."""
+        if not child.gone:
+            child.change(State.CLEARING, self.book.now)
+            return
+        child.change(State.DOWN, self.book.now)
+        self.on_down(child)
+
+    def _go_on(self, agenda: Agenda) -> None:
+        self.book.todo.append(partial(self._advance, agenda))
+
+    def _advance(self, agenda: Agenda) -> None:
+        """Do what the agenda says next, until something has to be waited for."""
+        if agenda.closed or (self.ending is not None and agenda.purpose is not Purpose.END):
+            return
+        while agenda.stop:
+            child = agenda.stop[-1]
+            if child.state is State.DOOMED:
+                self.begin_stop(child, agenda.cause)
+            if child.state is not State.DOWN:
+                return
+            agenda.stop.pop()
+        while agenda.start:
+            child = agenda.start[-1]
+            if child.state is not State.DOWN:
+                return
+            if not child.held:
+                self.begin_start(child, agenda.cause)
+                return
+            agenda.start.pop()
+            child.agenda = None
+        self._close(agenda)
+
+    def _close(self, agenda: Agenda) -> None:
+        agenda.closed = True
+        for child in agenda.members:
+            if child.agenda is agenda:
+                child.agenda = None
+        self.agendas -= 1
+        match agenda.purpose:
+            case Purpose.BOOT:
+                self._is_up()
+            case Purpose.END:
+                self._is_down()
+            case Purpose.CALL:
+                self.call_is_open = False
+                self.book.reply(agenda.ref)
+            case Purpose.RESTART | Purpose.COMMAND:
+                pass
+        self._decide_soon()
+
+    def begin_start(self, child: Child, cause: int | None) -> None:
+        if child.supervisor is None:
+            life.start(self.book, child, cause)
+        else:
+            child.supervisor.begin(cause)
+
+    def begin_stop(self, child: Child, cause: int | None) -> None:
+        if child.supervisor is None:
+            life.stop(self.book, child, cause)
+        else:
+            child.supervisor.cease(cause)
+
+    # As the child of another supervisor, or as the root
+
+    def begin(self, cause: int | None) -> None:
+        """DOWN → STARTING."""
+        child, book = self.child, self.book
+        book.begin_life(child)
+        child.change(State.STARTING, book.now)
+        child.how = "shutdown"
+        self.ending, self.hurried = None, False
+        self.window.clear()
+        book.record("starting", child, cause, type="supervisor", starts=child.starts + 1)
+        book.todo.append(self.boot)
+
+    def cease(self, cause: int | None) -> None:
+        """Told to stop: → STOPPING. What it may be doing already to end by itself goes on."""
+        child, book = self.child, self.book
+        child.change(State.STOPPING, book.now)
+        cause = book.record("stopping", child, cause, type="supervisor")
+        parent = child.parent
+        if self.spec.shutdown in ("brutal_kill", 0) or (parent is not None and parent.hurried):
+            self.hurry()
+        elif not isinstance(self.spec.shutdown, str):
+            book.timers.set(book.now + self.spec.shutdown, child.life)
+        self.end(SHUTDOWN, cause)
+
+    def _is_up(self) -> None:
+        child, book = self.child, self.book
+        if child.state is State.STARTING:
+            child.change(State.RUNNING, book.now)
+            child.starts += 1
+            child.started = book.now
+            book.record("ready", child, child.cause, type="supervisor")
+            if child.parent is not None:
+                child.parent.on_ready(child)
+        # A doomed one is up, too late: its parent stops it when its turn comes.
+
+    def _is_down(self) -> None:
+        """The last child is down: tell why this supervisor ended."""
+        child, book, ending = self.child, self.book, self.ending
+        assert ending is not None
+        book.end_life(child)
+        child.last_exit = KILLED if isinstance(ending, Shutdown) and child.how == "killed" else ending
+        if child.state is State.STOPPING:
+            child.change(State.DOWN, book.now)
+            how, reason = child.how, str(child.last_exit)
+            book.record("stopped", child, child.cause, type="supervisor", reason=reason, how=how)
+            tell = partial(Supervisor.on_down, child=child)
+        elif isinstance(ending, Shutdown | GaveUp | AutoShutdownFired):
+            book.record("exited", child, child.cause, type="supervisor", reason=str(ending))
+            tell = partial(Supervisor.on_exit, child=child, reason=ending)
+        else:
+            book.record("start_failed", child, child.cause, type="supervisor", reason=str(ending))
+            tell = partial(Supervisor.on_start_failed, child=child, reason=ending)
+        if child.parent is not None:
+            tell(child.parent)
+        else:
+            self._end_tree(ending)
+
+    def _end_tree(self, ending: Ending) -> None:
+        """The root is down, and so is the tree."""
+        status = exit_status(ending)
+        self.book.record("daemon_stopped", self.child, self.child.cause, status=status, reason=str(ending))
+        self.book.actions.append(End(status, ending))
+
+    # Its children
+
+    def _lay_out_children(self) -> None:
+        before = self.children
+        self.children = {}
+        for spec in self.spec.children:
+            old = before.pop(spec.name, None)
+            if old is not None and isinstance(old.spec, SupervisorSpec) == isinstance(spec, SupervisorSpec):
+                old.spec = spec
+                self.children[spec.name] = old
+            else:
+                self.add(spec)
+        for child in before.values():
+            self._forget(child)
+        self.active_significant = 0
+
+    def add(self, spec: ChildSpec) -> Child:
+        """A new child, last in start order."""
+        child = Child(spec, f"{self.child.path}/{spec.name}", self, since=self.book.now)
+        if not isinstance(spec, WorkerSpec):
+            child.supervisor = Supervisor(self.book, spec, child)
+        self.children[spec.name] = child
+        self.book.children[child.path] = child
+        return child
+
+    def remove(self, child: Child, why: str) -> None:
+        del self.children[child.name]
+        self.book.record("child_removed", child, child.cause, why=why)
+        self.book.answer_waiters(child, Wanted.UP, Refusal.NOT_FOUND)
+        self._forget(child)
+
+    def _forget(self, child: Child) -> None:
+        """Drop it, and all below it, from the index. O(subtree)."""
+        subtree = [child]
+        while subtree:
+            gone = subtree.pop()
+            if self.book.children.get(gone.path) is gone:
+                del self.book.children[gone.path]
+            if gone.supervisor is not None:
+                subtree.extend(gone.supervisor.children.values())
+
+    def _refuse_all_calls(self) -> None:
+        for waiting in self.calls:
+            self.book.reply(waiting.ref, Refusal.NOPROC)
+        self.calls.clear()
+        for child in self.children.values():
+            if child.agenda is not None:
+                self.book.reply(child.agenda.ref, Refusal.NOPROC)
+                child.agenda.ref = None
+            self.book.answer_waiters(child, Wanted.UP, Refusal.NOPROC)
+
+    def wait_turn(self, ref: int | None, call: ChildCall | Child) -> None:
+        """Serve the call when everything before it is done."""
+        self.calls.append(WaitingCall(self._arrival(), ref, call))
+        self._decide_soon()
+
+    def _arrival(self) -> int:
+        self._arrivals += 1
+        return self._arrivals
+
+
+def _startable(group: Iterable[Child]) -> list[Child]:
+    """The next to be started is last. Temporary children do not come back."""
+    return [child for child in reversed(list(group)) if not child.is_temporary]
