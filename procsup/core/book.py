@@ -1,6 +1,6 @@
 """The book: the one mutable store of the core, shared by the machines of one node.
 
-Owns the numbers (seq, life), the indexes (path → child, life → child), the timers, the actions collected for the
+Owns the numbers (seq, life), the indexes (path, name and life → child), the timers, the actions collected for the
 runtime, and the list of things still to be decided. Facts are recorded as they come; whatever follows from them is put
 on `todo` and done afterwards, first in, first out, so that no depth of the tree is a depth of the stack.
 """
@@ -18,7 +18,7 @@ from procsup.core.timers import Timers
 class Book:
     """`now` is the time of the events being handled, in seconds."""
 
-    __slots__ = ("_lives", "_seq", "actions", "children", "hurried", "lives", "now", "timers", "todo")
+    __slots__ = ("_lives", "_seq", "actions", "children", "hurried", "lives", "names", "now", "timers", "todo")
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -26,6 +26,7 @@ class Book:
         self.actions: list[Action] = []
         self.todo: deque[Callable[[], None]] = deque()
         self.children: dict[str, Child] = {}
+        self.names: dict[str, Child] = {}
         self.lives: dict[int, Child] = {}
         self.timers = Timers(self._is_void)
         self._seq = 0
@@ -37,6 +38,17 @@ class Book:
         self.actions.append(Record(self._seq, event, child.path, cause, details))
         child.cause = self._seq
         return self._seq
+
+    def add(self, child: Child) -> None:
+        """Into the indexes. Of two children of one name in different places the older keeps the name."""
+        self.children[child.path] = child
+        self.names.setdefault(child.name, child)
+
+    def forget(self, child: Child) -> None:
+        if self.children.get(child.path) is child:
+            del self.children[child.path]
+        if self.names.get(child.name) is child:
+            del self.names[child.name]
 
     def begin_life(self, child: Child) -> None:
         self._lives += 1

@@ -75,6 +75,8 @@ class Child:
     path: str
     parent: "Supervisor | None"
     supervisor: "Supervisor | None" = None
+    position: int = 0
+    """Its place in the start order of its siblings; the numbers may have gaps."""
     state: State = State.DOWN
     held: bool = False
     life: int = 0

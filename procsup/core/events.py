@@ -52,6 +52,15 @@ class Emptied:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputLost:
+    """Output of this life could not be written; `lost` bytes in all so far, `errno` says why ("ENOSPC")."""
+
+    life: int
+    lost: int
+    errno: str
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """Somebody asks; exactly one Reply with this `ref` follows, sooner or later."""
 
@@ -69,4 +78,4 @@ class TimePassed:
     """Nothing but that: timers may have expired."""
 
 
-Event = Booted | Started | SpawnFailed | Exited | Emptied | Called | ShutdownRequested | TimePassed
+Event = Booted | Started | SpawnFailed | Exited | Emptied | OutputLost | Called | ShutdownRequested | TimePassed

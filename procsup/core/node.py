@@ -23,6 +23,7 @@ from procsup.core.events import (
     Emptied,
     Event,
     Exited,
+    OutputLost,
     ShutdownRequested,
     SpawnFailed,
     Started,
@@ -42,7 +43,7 @@ class Node:
         self._book = Book()
         self.root = Child(tree, tree.name, None)
         self.root.supervisor = self._supervisor = Supervisor(self._book, tree, self.root)
-        self._book.children[self.root.path] = self.root
+        self._book.add(self.root)
         self._shutdown_requested: float | None = None
 
     def handle(self, events: Iterable[Event], now: float) -> list[Action]:
@@ -64,6 +65,23 @@ class Node:
         """The record at this path. O(1)."""
         return self._book.children.get(path)
 
+    def named(self, name: str) -> Child | None:
+        """The record of this name, wherever it is. O(1)."""
+        return self._book.names.get(name)
+
+    def children(self) -> Iterable[Child]:
+        """Every record, in no useful order."""
+        return self._book.children.values()
+
+    def start_order(self, number: int) -> tuple[int, ...]:
+        """Sorts lives by the start order of their children. O(depth)."""
+        child: Child | None = self._book.lives[number]
+        positions: list[int] = []
+        while child is not None:
+            positions.append(child.position)
+            child = child.parent.child if child.parent is not None else None
+        return tuple(reversed(positions))
+
     def next_deadline(self) -> float | None:
         """When TimePassed is due, or None when nothing is waited for."""
         return self._book.timers.next_deadline()
@@ -80,6 +98,11 @@ class Node:
                 life.spawn_failed(self._book, number, stage, errno)
             case Called(ref=ref, call=call):
                 self._call(ref, call)
+            case OutputLost(life=number, lost=lost, errno=errno):
+                child = self._book.lives[number]
+                cause = child.cause
+                self._book.record("lost_output", child, None, bytes=lost, reason=errno)
+                child.cause = cause
             case TimePassed():
                 self._expire()
             case ShutdownRequested():

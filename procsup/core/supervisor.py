@@ -471,6 +471,7 @@ class Supervisor:
             old = before.pop(spec.name, None)
             if old is not None and isinstance(old.spec, SupervisorSpec) == isinstance(spec, SupervisorSpec):
                 old.spec = spec
+                old.position = len(self.children)
                 self.children[spec.name] = old
             else:
                 self.add(spec)
@@ -480,11 +481,13 @@ class Supervisor:
 
     def add(self, spec: ChildSpec) -> Child:
         """A new child, last in start order."""
-        child = Child(spec, f"{self.child.path}/{spec.name}", self, since=self.book.now)
+        last = next(reversed(self.children.values()), None)
+        position = 0 if last is None else last.position + 1
+        child = Child(spec, f"{self.child.path}/{spec.name}", self, position=position, since=self.book.now)
         if not isinstance(spec, WorkerSpec):
             child.supervisor = Supervisor(self.book, spec, child)
         self.children[spec.name] = child
-        self.book.children[child.path] = child
+        self.book.add(child)
         return child
 
     def remove(self, child: Child, why: str) -> None:
@@ -494,12 +497,11 @@ class Supervisor:
         self._forget(child)
 
     def _forget(self, child: Child) -> None:
-        """Drop it, and all below it, from the index. O(subtree)."""
+        """Drop it, and all below it, from the indexes. O(subtree)."""
         subtree = [child]
         while subtree:
             gone = subtree.pop()
-            if self.book.children.get(gone.path) is gone:
-                del self.book.children[gone.path]
+            self.book.forget(gone)
             if gone.supervisor is not None:
                 subtree.extend(gone.supervisor.children.values())
 

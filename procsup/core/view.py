@@ -100,12 +100,17 @@ def tree(node: Node, top: str | None = None) -> Iterator[ChildView]:
         yield _view(child, depth, used)
 
 
+def shown(child: Child) -> str:
+    """Its state in the words of `status`: running, starting, stopping, restarting or down."""
+    return _SHOWN[child.state]
+
+
 def _view(child: Child, depth: int, used: int) -> ChildView:
     return ChildView(
         spec=child.spec,
         path=child.path,
         depth=depth,
-        state=_SHOWN[child.state],
+        state=shown(child),
         held=child.held,
         is_missing=_is_missing(child),
         pid=child.pid,

@@ -6,8 +6,8 @@ its dataclass. NAME is a name of the tree, a path ("kingdom/lab/spy_left"), or a
 method            answers
 version           {"version", "pid"}: the daemon's
 status            {"daemon": {...}, "tree": [ROW, ...]} as in status.py
-start, stop,      {"results": [RESULT, ...]}, one for each child named, in tree order. With `wait` the answer comes when
-restart           every child has reached the wanted state, or cannot any more
+start, stop,      {"results": [RESULT, ...]}, one for each child named; of what a glob matches, only the topmost. With
+restart           `wait` the answer comes when every child has reached the wanted state, or cannot any more
 start_child       RESULT of the new child
 delete_child      {"results": [RESULT, ...]}
 terminate_child   RESULT; OTP's own call, which a group restart undoes. `stop` is the operator's

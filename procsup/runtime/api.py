@@ -1,0 +1,294 @@
+"""What clients ask of the daemon, answered: calls (wire/calls.py) become events for the node, or queries of it.
+
+A call that must wait is kept with its client until the core has replied for every child it names; a client that hangs
+up meanwhile is forgotten, its command is not. Names are resolved first: when one of them is unknown, nothing is done.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
+
+from procsup import __version__
+from procsup.config.signals import signal_name
+from procsup.core import calls as core
+from procsup.core import view
+from procsup.core.actions import Reply
+from procsup.core.calls import Refusal
+from procsup.core.events import Called, Event, ShutdownRequested
+from procsup.core.node import Node
+from procsup.core.spec import Program, Restart, WorkerSpec
+from procsup.runtime.control import Client
+from procsup.runtime.names import Names
+from procsup.runtime.places import Places
+from procsup.runtime.queries import Queries
+from procsup.wire import calls as wire
+from procsup.wire.decode import JSON, DecodeError, decode
+from procsup.wire.events import Event as JournalEvent
+from procsup.wire.jsonrpc import (
+    Failure,
+    Request,
+    RequestId,
+    encode_answer,
+    encode_failure,
+    encode_notification,
+    parse_request,
+)
+
+if TYPE_CHECKING:
+    from procsup.runtime.reap import Reaper
+
+_LONGEST_NAME = 200
+"""Bytes: a name is also that of a log file."""
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A call that the core has yet to reply to. `refs` are those still missing."""
+
+    client: Client
+    request: RequestId
+    verb: str
+    paths: list[str]
+    is_single: bool
+    refs: set[int] = field(default_factory=set)
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+
+class Api:
+    """`submit` queues an event for the node."""
+
+    def __init__(
+        self, node: Node, reaper: "Reaper", places: Places, file: str, submit: Callable[[Event], None]
+    ) -> None:
+        self._node = node
+        self._reaper = reaper
+        self._file = file
+        self._submit = submit
+        self._names = Names(node)
+        self._queries = Queries(node, self._names, places, file)
+        self._refs = 0
+        self._waiting: dict[int, tuple[Waiting, str]] = {}
+        self._shutdowns: list[tuple[Client, RequestId]] = []
+        self._subscribers: set[Client] = set()
+
+    def take(self, client: Client, line: bytes) -> None:
+        """One line of a client."""
+        request_id: RequestId = None
+        try:
+            request = parse_request(line)
+            request_id = request.id
+            answer = self._answer(client, request)
+        except Failure as failure:
+            client.send(encode_failure(request_id, failure))
+            return
+        if answer is not None and request_id is not None:
+            client.send(encode_answer(request_id, answer))
+
+    def forget(self, client: Client) -> None:
+        """The client hung up."""
+        self._subscribers.discard(client)
+        self._shutdowns = [(other, request) for other, request in self._shutdowns if other is not client]
+
+    def on_reply(self, reply: Reply) -> None:
+        waiting, path = self._waiting.pop(reply.ref)
+        waiting.refs.discard(reply.ref)
+        if reply.error is not None:
+            waiting.failures[path] = _failure(waiting.verb, path, reply.error)
+        if not waiting.refs:
+            self._finish(waiting)
+
+    @property
+    def has_subscribers(self) -> bool:
+        return bool(self._subscribers)
+
+    def publish(self, events: Iterable[JournalEvent]) -> None:
+        lines = b"".join(encode_notification("event", event.as_json()) for event in events)
+        for client in list(self._subscribers):
+            client.send(lines)
+
+    def on_end(self, status: int) -> None:
+        """The tree is down: the last answers."""
+        for client, request in self._shutdowns:
+            client.pending -= 1
+            client.send(encode_answer(request, {"status": status}))
+        self._shutdowns.clear()
+
+    # Calls
+
+    def _answer(self, client: Client, request: Request) -> JSON:
+        """The answer, or None when it will come later."""
+        shape = wire.CALLS.get(request.method)
+        if shape is None:
+            methods = ", ".join(wire.CALLS)
+            raise Failure("method_not_found", f"cannot call {request.method!r}: there are {methods}")
+        try:
+            call = decode(shape, request.params)
+        except DecodeError as error:
+            raise Failure("invalid_params", f"cannot call {request.method}: {error}") from None
+        match call:
+            case wire.Version():
+                return {"version": __version__, "pid": os.getpid()}
+            case wire.Status(names=names):
+                return self._queries.status(names)
+            case wire.WhichChildren(supervisor=name):
+                return self._queries.which_children(name)
+            case wire.CountChildren(supervisor=name):
+                return self._queries.count_children(name)
+            case wire.Events():
+                client.is_subscribed = True
+                self._subscribers.add(client)
+                return {}
+            case wire.Signal(signal=which, names=names):
+                return self._signal(which, names)
+            case wire.Shutdown(wait=wait):
+                return self._shutdown(client, request.id, wait)
+            case _:
+                return self._command(client, request.id, call)
+
+    def _command(
+        self,
+        client: Client,
+        request: RequestId,
+        call: wire.Start
+        | wire.Stop
+        | wire.Restart
+        | wire.StartChild
+        | wire.DeleteChild
+        | wire.TerminateChild
+        | wire.RestartChild,
+    ) -> JSON:
+        """One of the calls that change the tree: one core call for each child that it names."""
+        asked: list[tuple[str, core.Call]]
+        wait = True
+        match call:
+            case wire.Start(names=names, wait=wait):
+                verb, asked = "start", [(path, core.Start(path)) for path in self._names.topmost(names)]
+            case wire.Stop(names=names, wait=wait):
+                verb, asked = "stop", [(path, core.Stop(path)) for path in self._names.topmost(names)]
+            case wire.Restart(names=names, wait=wait):
+                verb, asked = "restart", [(path, core.Restart(path)) for path in self._names.topmost(names)]
+            case wire.StartChild(wait=wait):
+                verb, asked = "start", [self._start_child(call)]
+            case wire.DeleteChild(names=names):
+                verb, asked = "delete", [(path, core.DeleteChild(*_split(path))) for path in self._names.topmost(names)]
+            case wire.TerminateChild(name=name):
+                path = self._names.one(name).path
+                verb, asked = "terminate", [(path, core.TerminateChild(*_split(path)))]
+            case wire.RestartChild(name=name):
+                path = self._names.one(name).path
+                verb, asked = "restart", [(path, core.RestartChild(*_split(path)))]
+            case _:
+                assert_never(call)
+        is_single = isinstance(call, wire.StartChild | wire.TerminateChild | wire.RestartChild)
+        waiting = Waiting(client, request, verb, [path for path, _ in asked], is_single)
+        for path, one in asked:
+            self._refs += 1
+            waiting.refs.add(self._refs)
+            self._waiting[self._refs] = waiting, path
+            self._submit(Called(self._refs, one))
+        if wait and request is not None:
+            client.pending += 1
+            return None
+        waiting.request = None
+        results: list[JSON] = [{"path": path, "ok": True, "state": "", "pid": None} for path in waiting.paths]
+        return results[0] if is_single else {"results": results}
+
+    def _finish(self, waiting: Waiting) -> None:
+        if waiting.request is None:
+            return
+        waiting.client.pending -= 1
+        results: list[JSON] = [self._result(path, waiting.failures.get(path)) for path in waiting.paths]
+        answer: JSON = results[0] if waiting.is_single else {"results": results}
+        waiting.client.send(encode_answer(waiting.request, answer))
+
+    def _result(self, path: str, failure: Failure | None) -> JSON:
+        if failure is not None:
+            return {"path": path, "ok": False, "kind": failure.kind, "message": failure.message}
+        child = self._node.child(path)
+        if child is None:
+            return {"path": path, "ok": True, "state": "removed", "pid": None}
+        return {"path": path, "ok": True, "state": view.shown(child), "pid": child.pid}
+
+    def _start_child(self, call: wire.StartChild) -> tuple[str, core.Call]:
+        supervisor = self._names.one(call.supervisor)
+        if supervisor.supervisor is None:
+            raise Failure("refused", f"cannot start a child of {call.supervisor}: it is a worker, not a supervisor")
+        if not call.command or not call.command[0]:
+            raise Failure("invalid_params", "cannot start a child: its command is empty")
+        if any("\0" in word for word in call.command):
+            raise Failure("invalid_params", "cannot start a child: its command holds a NUL character")
+        name = call.name if call.name is not None else call.command[0].rsplit("/", 1)[-1]
+        if not name.isprintable() or name in ("", ".", "..") or "/" in name or len(os.fsencode(name)) > _LONGEST_NAME:
+            raise Failure(
+                "invalid_params",
+                f"cannot start a child named {name!r}: a name is printable, not empty, '.' or '..', holds no '/' and"
+                f" has at most {_LONGEST_NAME} bytes; choose one by --name",
+            )
+        taken = self._node.named(name)
+        if taken is not None and taken.parent is not supervisor.supervisor:
+            raise Failure(
+                "refused", f"cannot start a child named {name!r}: {taken.path} has that name; choose one by --name"
+            )
+        cwd = os.path.join(os.path.dirname(self._file), call.cwd or "")
+        spec = WorkerSpec(name, Program(call.command, os.path.normpath(cwd)), Restart(call.restart))
+        return f"{supervisor.path}/{name}", core.StartChild(supervisor.path, spec)
+
+    def _signal(self, which: str, names: tuple[str, ...]) -> JSON:
+        try:
+            number = signal_number(signal_name(which.upper()))
+        except (KeyError, ValueError):
+            raise Failure("invalid_params", f"cannot signal: there is no signal {which!r} on this machine") from None
+        results: list[JSON] = []
+        for child in self._names.all(names):
+            if child.supervisor is not None:
+                failure = Failure("refused", f"cannot signal {child.name}: it is a supervisor, which is no process")
+                results.append(self._result(child.path, failure))
+            elif child.pid is None or not self._reaper.signal_leader(child.life, number):
+                failure = Failure("refused", f"cannot signal {child.name}: it is not running")
+                results.append(self._result(child.path, failure))
+            else:
+                results.append(self._result(child.path, None))
+        return {"results": results}
+
+    def _shutdown(self, client: Client, request: RequestId, wait: bool) -> JSON:
+        self._submit(ShutdownRequested())
+        if not wait:
+            return {"status": None}
+        client.pending += 1
+        self._shutdowns.append((client, request))
+        return None
+
+
+def signal_number(name: str) -> int:
+    """The number of a signal by its one name, "SIGTERM" or "SIG40"."""
+    member = signal.Signals.__members__.get(name)
+    return int(member) if member is not None else int(name.removeprefix("SIG"))
+
+
+_REFUSALS = {
+    Refusal.RUNNING: "it is running; stop it first",
+    Refusal.RESTARTING: "it is about to be restarted; stop it first",
+    Refusal.NOT_FOUND: "its supervisor has no such child (any more)",
+    Refusal.NOPROC: "its supervisor is not running; start that first",
+    Refusal.ALREADY_STARTED: "already_started: its supervisor has a child of that name, which runs",
+    Refusal.ALREADY_PRESENT: "already_present: its supervisor has a child of that name; start or delete that",
+    Refusal.BAD_COMBINATION: "bad_combination: significant needs a supervisor with auto_shutdown, and not permanent",
+    Refusal.OVERTAKEN: "overtaken by another command that wants otherwise",
+    Refusal.ROOT: "it is the root of the tree; `procsup shutdown` ends it, and the daemon with it",
+    Refusal.UNKNOWN: "it is not in the tree any more",
+}
+
+
+def _failure(verb: str, path: str, error: object) -> Failure:
+    name = path.rsplit("/", 1)[-1]
+    if not isinstance(error, Refusal):
+        return Failure("failed", f"cannot {verb} {name}: {error}")
+    kind = {Refusal.OVERTAKEN: "overtaken", Refusal.UNKNOWN: "no_such_name", Refusal.NOT_FOUND: "no_such_name"}
+    return Failure(kind.get(error, "refused"), f"cannot {verb} {name}: {_REFUSALS[error]}")
+
+
+def _split(path: str) -> tuple[str, str]:
+    above, _, name = path.rpartition("/")
+    return above, name

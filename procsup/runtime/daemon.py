@@ -1,0 +1,288 @@
+"""The daemon: the loop that carries events to the node and performs what the node answers.
+
+One turn: hand the queued events to the node, perform its actions (whose results are queued as the next events), tell
+those who listen, then wait for descriptors, signals or the next deadline. Deaths that one turn finds are handed over
+together, in start order, so that the core knows them all before it decides about any.
+
+Laws: no OSError leaves the runtime; it becomes an event or a CannotRun. A bug of ours stops the tree in order and tells
+its story; a bug of the core, which cannot be asked any more, ends every worker directly.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import assert_never
+
+from procsup import __version__
+from procsup.config.config import Config
+from procsup.core.actions import Action, End, Record, Reply, Signal, Spawn
+from procsup.core.events import (
+    Booted,
+    Emptied,
+    Event,
+    Exited,
+    OutputLost,
+    ShutdownRequested,
+    SpawnFailed,
+    Started,
+    TimePassed,
+)
+from procsup.core.node import Node
+from procsup.runtime import lock
+from procsup.runtime.api import Api, signal_number
+from procsup.runtime.control import Control
+from procsup.runtime.loop import Loop
+from procsup.runtime.output import Output
+from procsup.runtime.places import Places
+from procsup.runtime.reap import POLL, Death, Reaper
+from procsup.runtime.spawn import Spawner, SpawnFailure, errno_name
+from procsup.wire.decode import JSON
+from procsup.wire.events import Event as JournalEvent
+
+_BATCH = 50
+"""Rounds of events and actions in one turn: signals and clients wait no longer than that."""
+
+_GOODBYE = 1.0
+"""Seconds that clients are given to take their last answers."""
+
+_BUG = 70
+"""Exit status after a bug of ours (EX_SOFTWARE, sysexits.h)."""
+
+
+def run(
+    config: Config,
+    places: Places,
+    *,
+    on_event: Callable[[JournalEvent], None],
+    ready: Callable[[], None] | None = None,
+) -> int:
+    """Supervise the tree until it is down. The exit status (DESIGN § 6). `ready` is called once the tree is up.
+
+    Raises:
+        CannotRun: the places cannot be had; nothing was started.
+    """
+    _forget_inheritance()
+    for folder, what in (
+        (places.state_dir, "the state"),
+        (places.log_dir, "the logs"),
+        (os.path.dirname(places.socket), "the socket"),
+    ):
+        lock.make_folder(folder, what)
+    locks = [
+        lock.hold(os.path.join(places.state_dir, "lock"), f"the state directory {places.state_dir}"),
+        lock.hold(f"{places.socket}.lock", f"the socket {places.socket}"),
+    ]
+    daemon = Daemon(config, places, on_event, ready)
+    try:
+        return daemon.run()
+    finally:
+        daemon.close()
+        for fd in locks:
+            os.close(fd)
+
+
+class Daemon:
+    """Owns the node and every part of the runtime."""
+
+    def __init__(
+        self,
+        config: Config,
+        places: Places,
+        on_event: Callable[[JournalEvent], None],
+        ready: Callable[[], None] | None,
+    ) -> None:
+        self._config = config
+        self._places = places
+        self._on_event = on_event
+        self._ready = ready
+        self._events: list[Event] = []
+        self._records: list[tuple[Record, float, float]] = []
+        self._outputs: dict[int, Output] = {}
+        self._end: End | None = None
+        self._has_bug = False
+        self._loop = Loop()
+        self._node = Node(config.tree)
+        self._spawner = Spawner(os.environ)
+        self._spawner.raise_limit()
+        self._reaper = Reaper(self._loop, self._is_empty)
+        self._api = Api(self._node, self._reaper, places, config.file, self._events_append)
+        self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
+        self._loop.on_signal(signal.SIGTERM, self._stop)
+        self._loop.on_signal(signal.SIGINT, self._stop)
+
+    def run(self) -> int:
+        self._events.append(Booted(os.getpid(), self._config.file, __version__))
+        try:
+            while self._end is None:
+                self._turn()
+            self._say_goodbye(self._end.status)
+        except Exception:  # noqa: BLE001  # the core is broken: the last resort, see the laws above
+            self._abandon()
+            return _BUG
+        return _BUG if self._has_bug else self._end.status
+
+    def close(self) -> None:
+        for output in self._outputs.values():
+            output.close()
+        self._control.close()
+        self._loop.close()
+
+    # One turn
+
+    def _turn(self) -> None:
+        for _ in range(_BATCH):
+            if not self._events:
+                break
+            events, self._events[:] = list(self._events), []
+            for action in self._node.handle(events, time.monotonic()):
+                self._perform(action)
+        self._publish()
+        if self._end is not None:
+            return
+        try:
+            self._loop.turn(self._patience())
+        except Exception:  # noqa: BLE001  # a bug of ours: the tree is stopped in order
+            self._confess()
+        self._take_deaths()
+        if self._reaper.must_poll:
+            self._reaper.poll()
+        deadline = self._node.next_deadline()
+        if deadline is not None and deadline <= time.monotonic():
+            self._events.append(TimePassed())
+
+    def _patience(self) -> float | None:
+        """Seconds to wait, None for ever."""
+        if self._events:
+            return 0.0
+        deadline = self._node.next_deadline()
+        wait = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if self._reaper.must_poll:
+            wait = POLL if wait is None else min(wait, POLL)
+        return wait
+
+    def _take_deaths(self) -> None:
+        deaths, self._reaper.deaths = self._reaper.deaths, []
+        if len(deaths) > 1:
+            deaths.sort(key=lambda death: self._node.start_order(death.life))
+        for death in deaths:
+            self._events.append(self._exited(death))
+
+    def _exited(self, death: Death) -> Exited:
+        output = self._outputs[death.life]
+        output.drain()
+        tail = output.tail()
+        if death.gone:
+            output.close()
+            del self._outputs[death.life]
+        return Exited(death.life, death.ended, death.gone, tail)
+
+    def _is_empty(self, life: int) -> None:
+        self._outputs.pop(life).close()
+        self._events.append(Emptied(life))
+
+    # Actions
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case Record():
+                self._records.append((action, time.time(), time.monotonic()))
+            case Spawn():
+                self._events.append(self._spawn(action))
+            case Signal(life=life, signal=name):
+                self._reaper.signal(life, signal_number(name))
+            case Reply():
+                self._api.on_reply(action)
+            case End():
+                self._end = action
+            case _:
+                assert_never(action)
+
+    def _spawn(self, action: Spawn) -> Started | SpawnFailed:
+        name = action.path.rpartition("/")[2]
+        log = os.path.join(self._places.log_dir, f"{name}.log")
+        output = Output(self._loop, log, action.life, self._lose)
+        try:
+            write_end = output.open()
+        except OSError as error:
+            return SpawnFailed(action.life, "pipe", errno_name(error.errno or 0))
+        try:
+            pid = self._spawner.spawn(action.spec.program, action.path, action.starts, write_end)
+        except SpawnFailure as failure:
+            output.close()
+            return SpawnFailed(action.life, failure.stage, errno_name(failure.errno))
+        finally:
+            os.close(write_end)
+        self._outputs[action.life] = output
+        self._reaper.adopt(action.life, pid)
+        return Started(action.life, pid)
+
+    def _lose(self, life: int, lost: int, errno: str) -> None:
+        self._events.append(OutputLost(life, lost, errno))
+
+    def _publish(self) -> None:
+        """Tell of what was recorded since the last turn."""
+        if not self._records:
+            return
+        records, self._records = self._records, []
+        events = [_journal_event(record, wall, mono) for record, wall, mono in records]
+        for event in events:
+            self._on_event(event)
+            if event.event == "ready" and self._ready is not None and event.path == self._config.tree.name:
+                self._ready()
+                self._ready = None
+        if self._api.has_subscribers:
+            self._api.publish(events)
+
+    # Asked from outside
+
+    def _events_append(self, event: Event) -> None:
+        self._events.append(event)
+
+    def _stop(self) -> None:
+        self._events.append(ShutdownRequested())
+
+    # The end
+
+    def _say_goodbye(self, status: int) -> None:
+        self._api.on_end(status)
+        end = time.monotonic() + _GOODBYE
+        while any(client.has_unsent for client in self._control.clients) and time.monotonic() < end:
+            self._loop.turn(end - time.monotonic())
+
+    def _confess(self) -> None:
+        self._has_bug = True
+        sys.stderr.write(f"procsup: a bug of procsup; the tree is being stopped:\n{traceback.format_exc()}")
+        self._events.append(ShutdownRequested())
+
+    def _abandon(self) -> None:
+        """The node cannot be asked any more: KILL whatever lives, latest first."""
+        sys.stderr.write(f"procsup: a bug in the core of procsup; every worker is killed:\n{traceback.format_exc()}")
+        for life in reversed(self._reaper.remaining):
+            self._reaper.signal(life, signal.SIGKILL)
+
+
+def _journal_event(record: Record, wall: float, mono: float) -> JournalEvent:
+    seconds, micros = divmod(int(wall * 1_000_000), 1_000_000)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    details: dict[str, JSON] = {
+        key: list(value) if isinstance(value, tuple) else value for key, value in record.details.items()
+    }
+    return JournalEvent(
+        record.seq, f"{stamp}.{micros:06d}Z", round(mono, 6), record.event, record.path, record.cause, details
+    )
+
+
+def _forget_inheritance() -> None:
+    """What the caller left in this process is not for the workers: descriptors, ignored signals, a signal mask."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(name), False)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -1,0 +1,81 @@
+"""The loop: epoll, a wake-up descriptor for signals, and a bounded batch per turn.
+
+Law: an idle loop makes no system call. Descriptors are level-triggered; a handler that does not want to be called again
+forgets its descriptor, changes its mask, or reads. Signals arrive as bytes on a pipe that the interpreter's own handler
+writes (signal.set_wakeup_fd), so that none is lost between the look at the queue and the wait.
+"""
+
+import math
+import os
+import select
+import signal
+from collections.abc import Callable, Iterable
+
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+HANG_UP = select.EPOLLHUP
+ERROR = select.EPOLLERR
+
+Handler = Callable[[int], None]
+"""Called with the epoll mask that is ready."""
+
+
+class Loop:
+    """Owns the epoll descriptor and the wake-up pipe."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Handler] = {}
+        self._wakeup_read, self._wakeup_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._signals: dict[int, Callable[[], None]] = {}
+        self.watch(self._wakeup_read, READ, self._take_signals)
+
+    def watch(self, fd: int, mask: int, handler: Handler) -> None:
+        """Raises:
+        OSError: no memory or no watch left (epoll_ctl(2)), or a descriptor that cannot be waited for (EPERM).
+        """
+        self._epoll.register(fd, mask)
+        self._handlers[fd] = handler
+
+    def change(self, fd: int, mask: int) -> None:
+        self._epoll.modify(fd, mask)
+
+    def forget(self, fd: int) -> None:
+        """Before the descriptor is closed: another holder of the same open file would keep it in the epoll set."""
+        del self._handlers[fd]
+        self._epoll.unregister(fd)
+
+    def on_signal(self, number: int, handler: Callable[[], None]) -> None:
+        """Take this signal from now on."""
+        self._signals[number] = handler
+        signal.set_wakeup_fd(self._wakeup_write, warn_on_full_buffer=False)
+        signal.signal(number, _leave_to_the_wakeup_fd)
+
+    def turn(self, timeout: float | None) -> None:
+        """Wait at most `timeout` seconds (None: for ever) and call the handlers of what is ready, once each."""
+        # Rounded up to whole milliseconds, as epoll does: never a turn too early that would find nothing to do.
+        wait = -1 if timeout is None else math.ceil(max(timeout, 0.0) * 1000) / 1000
+        for fd, mask in self._epoll.poll(wait):
+            handler = self._handlers.get(fd)
+            if handler is not None:  # another handler of this batch may have forgotten it
+                handler(mask)
+
+    def close(self) -> None:
+        signal.set_wakeup_fd(-1)
+        self._epoll.close()
+        os.close(self._wakeup_read)
+        os.close(self._wakeup_write)
+
+    def _take_signals(self, mask: int) -> None:
+        for number in _distinct(os.read(self._wakeup_read, 4096)):
+            taker = self._signals.get(number)
+            if taker is not None:
+                taker()
+
+
+def _distinct(numbers: bytes) -> Iterable[int]:
+    return dict.fromkeys(numbers)
+
+
+def _leave_to_the_wakeup_fd(number: int, frame: object) -> None:
+    """A handler must be there for the interpreter to write the wake-up byte."""

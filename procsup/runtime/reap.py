@@ -1,0 +1,179 @@
+"""Reaping: the only place that waits for processes.
+
+A pidfd per worker in the epoll set says who ended, and one waitpid of that pid says how: nothing here grows with the
+number of workers, as waitpid(-1) would, which walks all children (DESIGN § 8). Where no pidfd can be had (Linux before
+5.3, no descriptor left), or where strangers may become our children (we are process 1), SIGCHLD makes us ask for any.
+
+A life is told in one or two events: Exited when the worker was reaped, and, when others of its process group still
+lived then, Emptied when the last of them is gone. Those are not our children: a pidfd of one of them is watched at a
+time, and when it ends the group is looked at again. Only where even that cannot be had is such a group polled.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from typing import NamedTuple
+
+from procsup.core.reason import ExitCode, KilledBySignal, WorkerExit
+from procsup.runtime import group
+from procsup.runtime.loop import READ, Loop
+
+POLL = 0.05
+"""Seconds between two looks at a group that cannot be watched."""
+
+
+class Death(NamedTuple):
+    life: int
+    ended: WorkerExit
+    gone: bool
+
+
+class Reaper:
+    """Knows every process that was spawned and not yet reaped, and every group that still has members.
+
+    `deaths` collects what one turn of the loop finds; `on_empty` is called with a life when its group is empty.
+    """
+
+    def __init__(self, loop: Loop, on_empty: Callable[[int], None]) -> None:
+        self._loop = loop
+        self._on_empty = on_empty
+        self._lives: dict[int, int] = {}
+        """pid of a worker not yet reaped → life"""
+        self._groups: dict[int, int] = {}
+        """life → process group, until it is empty"""
+        self._pidfds: dict[int, int] = {}
+        """life → pidfd watched for it"""
+        self._unwatchable: dict[int, int] = {}
+        """life → process group with living members, none of which can be watched"""
+        self._has_sigchld = False
+        self.deaths: list[Death] = []
+        if os.getpid() == 1:
+            self._rely_on_sigchld()
+
+    def adopt(self, life: int, pid: int) -> None:
+        """A worker was spawned. When no pidfd can be had for it, SIGCHLD must do."""
+        self._lives[pid] = life
+        self._groups[life] = pid
+        if not self._watch(life, pid, lambda mask: self._reap(pid)):
+            self._rely_on_sigchld()
+
+    def signal(self, life: int, number: int) -> None:
+        """Send a signal to what is left of the process group of a life. To nobody, when nothing is left."""
+        pgid = self._groups.get(life)
+        if pgid is not None:
+            _kill(os.killpg, pgid, number)
+
+    def signal_leader(self, life: int, number: int) -> bool:
+        """Send a signal to the worker itself. False when it was reaped already."""
+        pid = self._groups.get(life)
+        if pid is None or pid not in self._lives:
+            return False
+        _kill(os.kill, pid, number)
+        return True
+
+    def sweep(self) -> None:
+        """Reap whatever child has ended, strangers too. O(children): only where pidfds do not tell."""
+        with contextlib.suppress(ChildProcessError):
+            while (death := os.waitpid(-1, os.WNOHANG))[0] != 0:
+                if death[0] in self._lives:
+                    self._has_ended(*death)
+
+    def poll(self) -> None:
+        """Look at the groups that cannot be watched."""
+        for life, pgid in list(self._unwatchable.items()):
+            self._look_again(life, pgid)
+
+    @property
+    def must_poll(self) -> bool:
+        return bool(self._unwatchable)
+
+    @property
+    def remaining(self) -> list[int]:
+        """The lives of which something is left, oldest first."""
+        return list(self._groups)
+
+    def _reap(self, pid: int) -> None:
+        try:
+            reaped, status = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            return  # a sweep in this very turn was faster
+        if reaped == pid:
+            self._has_ended(pid, status)
+
+    def _has_ended(self, pid: int, status: int) -> None:
+        life = self._lives.pop(pid)
+        self._unwatch(life)
+        gone = not group.has_members(pid) or not self._watch_rest(life, pid)
+        if gone:
+            del self._groups[life]
+        self.deaths.append(Death(life, _how(status), gone))
+
+    def _watch_rest(self, life: int, pgid: int) -> bool:
+        """Watch some living member of the group. False when there is none."""
+        while (member := group.living_member(pgid)) is not None:
+            if self._watch(life, member, lambda mask: self._look_again(life, pgid)):
+                return True
+            if group.living_member(pgid) == member:
+                self._unwatchable[life] = pgid
+                return True
+        return False
+
+    def _look_again(self, life: int, pgid: int) -> None:
+        self._unwatch(life)
+        self._unwatchable.pop(life, None)
+        if group.has_members(pgid) and self._watch_rest(life, pgid):
+            return
+        del self._groups[life]
+        self._on_empty(life)
+
+    def _watch(self, life: int, pid: int, handler: Callable[[int], None]) -> bool:
+        """False when the process is gone already, or no pidfd can be had."""
+        try:
+            pidfd = os.pidfd_open(pid)
+        except (AttributeError, OSError):
+            return False
+        try:
+            self._loop.watch(pidfd, READ, handler)
+        except OSError:
+            os.close(pidfd)
+            return False
+        self._pidfds[life] = pidfd
+        return True
+
+    def _rely_on_sigchld(self) -> None:
+        if not self._has_sigchld:
+            self._has_sigchld = True
+            self._loop.on_signal(signal.SIGCHLD, self.sweep)
+        self.sweep()  # what ended before the handler was there
+
+    def _unwatch(self, life: int) -> None:
+        pidfd = self._pidfds.pop(life, None)
+        if pidfd is not None:
+            self._loop.forget(pidfd)
+            os.close(pidfd)
+
+
+def wait_for(pid: int) -> None:
+    """Reap a child that could not execute its program and is ending this instant."""
+    os.waitpid(pid, 0)
+
+
+def _kill(send: Callable[[int, int], None], target: int, number: int) -> None:
+    # It ended meanwhile, or became another user's: its end, if any, will be seen.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        send(target, number)
+
+
+def _how(status: int) -> WorkerExit:
+    if os.WIFSIGNALED(status):
+        return KilledBySignal(_signal_name(os.WTERMSIG(status)), os.WCOREDUMP(status))
+    return ExitCode(os.WEXITSTATUS(status))
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
+

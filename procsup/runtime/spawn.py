@@ -1,0 +1,129 @@
+"""Spawning: the only place where a worker comes to be.
+
+The fork_exec primitive under the standard library's subprocess does it: vfork, setsid, dup2, chdir, execve, in C. It is
+private to CPython, hence the one place; its parameters are the same in 3.11, 3.12 and 3.13. vfork returns when the
+program was executed, or not: success and failure are known at once, and a failure says at which stage.
+
+Every descriptor of the daemon is close-on-exec, so nothing has to be closed in the child. Signals: the daemon blocks
+none; those that the interpreter ignores (PIPE, XFSZ) are restored in the child, handled ones are reset by execve.
+"""
+
+import errno
+import os
+import resource
+from _posixsubprocess import fork_exec
+from collections.abc import Mapping
+
+from procsup.core.spec import Program
+from procsup.runtime import reap
+
+_OURS = frozenset({
+    "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
+    "PROCSUP_NAME", "PROCSUP_STARTS",
+})  # fmt: skip
+"""What a service manager told us is not for the workers, nor what an outer procsup told us."""
+
+
+class SpawnFailure(Exception):
+    """No process came to be. `stage`: "pipe", "fork", "cwd" or "exec"; `errno` is its number."""
+
+    def __init__(self, stage: str, number: int) -> None:
+        super().__init__(stage, number)
+        self.stage = stage
+        self.errno = number
+
+
+class Spawner:
+    """Owns /dev/null and the environment that workers inherit."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self._inherited = {key: value for key, value in environ.items() if key not in _OURS}
+        self._inherited_list = _as_list(self._inherited)
+        self._worker_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._daemon_limit = (self._worker_limit[1], self._worker_limit[1])
+
+    def raise_limit(self) -> None:
+        """Let the daemon have as many descriptors as it may; workers keep the limit that it was started with."""
+        resource.setrlimit(resource.RLIMIT_NOFILE, self._daemon_limit)
+
+    def spawn(self, program: Program, path: str, starts: int, output: int) -> int:
+        """Execute `program` as leader of a session of its own; its stdout and stderr are `output`. Its pid.
+
+        Raises:
+            SpawnFailure: nothing runs.
+        """
+        env, search = self._environment(program)
+        env = [*env, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts]
+        try:
+            errpipe_read, errpipe_write = os.pipe2(os.O_CLOEXEC)
+        except OSError as error:
+            raise SpawnFailure("pipe", error.errno or 0) from None
+        try:
+            pid = self._fork(program, _candidates(program.command[0], search), env, output, errpipe_read, errpipe_write)
+        except OSError as error:
+            os.close(errpipe_write)
+            os.close(errpipe_read)
+            raise SpawnFailure("fork", error.errno or 0) from None
+        os.close(errpipe_write)
+        report = os.read(errpipe_read, 1024)  # at once: the child has executed or reported (vfork), or will (fork)
+        os.close(errpipe_read)
+        if report:
+            reap.wait_for(pid)
+            raise _failure(report)
+        return pid
+
+    def _fork(
+        self,
+        program: Program,
+        executables: tuple[bytes, ...],
+        env: list[bytes],
+        output: int,
+        errpipe_read: int,
+        errpipe_write: int,
+    ) -> int:
+        raised = self._worker_limit != self._daemon_limit
+        if raised:  # the child copies the limit at fork; descriptors above it that are open stay so
+            resource.setrlimit(resource.RLIMIT_NOFILE, self._worker_limit)
+        try:
+            return fork_exec(
+                program.command, executables, False, (), program.cwd, env,
+                self._null, -1, -1, output, -1, output, errpipe_read, errpipe_write,
+                True, True, -1, None, None, None, -1 if program.umask is None else program.umask,
+                None,  # type: ignore[arg-type]  # no preexec_fn: typeshed does not know that None is the way to say so
+                True,
+            )  # fmt: skip
+        finally:
+            if raised:
+                resource.setrlimit(resource.RLIMIT_NOFILE, self._daemon_limit)
+
+    def _environment(self, program: Program) -> tuple[list[bytes], str]:
+        """The environment, and the PATH in it."""
+        if program.inherit_env and not program.env:
+            return self._inherited_list, self._inherited.get("PATH", os.defpath)
+        env = {**(self._inherited if program.inherit_env else {}), **dict(program.env)}
+        return _as_list(env), env.get("PATH", os.defpath)
+
+
+def errno_name(number: int) -> str:
+    """ "ENOENT", or the number where it has no name."""
+    return errno.errorcode.get(number, str(number))
+
+
+def _as_list(env: Mapping[str, str]) -> list[bytes]:
+    return [os.fsencode(key) + b"=" + os.fsencode(value) for key, value in env.items()]
+
+
+def _candidates(name: str, search: str) -> tuple[bytes, ...]:
+    """As execvp(3): a name without a slash is tried in each folder of PATH."""
+    if "/" in name:
+        return (os.fsencode(name),)
+    return tuple(os.fsencode(os.path.join(folder or ".", name)) for folder in search.split(":"))
+
+
+def _failure(report: bytes) -> SpawnFailure:
+    """The child's report is "OSError:HEX ERRNO:WHAT", and WHAT begins with "noexec" before execve was tried, where
+    only chdir can fail.
+    """
+    _, number, what = report.split(b":", 2)
+    return SpawnFailure("cwd" if what.startswith(b"noexec") else "exec", int(number, 16))
