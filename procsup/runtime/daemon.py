@@ -8,7 +8,6 @@ Laws: no OSError leaves the runtime; it becomes an event or a CannotRun. A bug o
 its story; a bug of the core, which cannot be asked any more, ends every worker directly.
 """
 
-import contextlib
 import os
 import signal
 import sys
@@ -35,6 +34,7 @@ from procsup.core.node import Node
 from procsup.runtime import lock
 from procsup.runtime.api import Api, signal_number
 from procsup.runtime.control import Control
+from procsup.runtime.inheritance import initial_environment, leave_behind
 from procsup.runtime.loop import Loop
 from procsup.runtime.output import Output
 from procsup.runtime.places import Places
@@ -65,7 +65,7 @@ def run(
     Raises:
         CannotRun: the places cannot be had; nothing was started.
     """
-    _forget_inheritance()
+    leave_behind()
     for folder, what in (
         (places.state_dir, "the state"),
         (places.log_dir, "the logs"),
@@ -106,7 +106,7 @@ class Daemon:
         self._has_bug = False
         self._loop = Loop()
         self._node = Node(config.tree)
-        self._spawner = Spawner(os.environ)
+        self._spawner = Spawner(initial_environment())
         self._spawner.raise_limit()
         self._reaper = Reaper(self._loop, self._is_empty)
         self._api = Api(self._node, self._reaper, places, config.file, self._events_append)
@@ -275,14 +275,3 @@ def _journal_event(record: Record, wall: float, mono: float) -> JournalEvent:
         record.seq, f"{stamp}.{micros:06d}Z", round(mono, 6), record.event, record.path, record.cause, details
     )
 
-
-def _forget_inheritance() -> None:
-    """What the caller left in this process is not for the workers: descriptors, ignored signals, a signal mask."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2:
-            with contextlib.suppress(OSError):
-                os.set_inheritable(int(name), False)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}:
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())

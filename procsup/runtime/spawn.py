@@ -1,8 +1,12 @@
 """Spawning: the only place where a worker comes to be.
 
 The fork_exec primitive under the standard library's subprocess does it: vfork, setsid, dup2, chdir, execve, in C. It is
-private to CPython, hence the one place; its parameters are the same in 3.11, 3.12 and 3.13. vfork returns when the
-program was executed, or not: success and failure are known at once, and a failure says at which stage.
+private to CPython, hence the one place; its parameters are the same in 3.11, 3.12 and 3.13.
+
+vfork suspends us until the program was executed, or not: then the child's report, if there is one, lies in the pipe
+already, and one look that does not block tells. (To wait for the end of the pipe would cost a switch of processes:
+execve lets us go on before it closes the child's descriptors.) Where vfork does not suspend, as under some emulators,
+every spawn has a pipe of its own, whose end is waited for.
 
 Every descriptor of the daemon is close-on-exec, so nothing has to be closed in the child. Signals: the daemon blocks
 none; those that the interpreter ignores (PIPE, XFSZ) are restored in the child, handled ones are reset by execve.
@@ -40,11 +44,15 @@ class Spawner:
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._inherited = {key: value for key, value in environ.items() if key not in _OURS}
         self._inherited_list = _as_list(self._inherited)
+        self._report_read, self._report_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._has_real_vfork = False
         self._worker_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._daemon_limit = (self._worker_limit[1], self._worker_limit[1])
+        self._daemon_limit = self._worker_limit
+        self._has_real_vfork = self._vfork_suspends()
 
     def raise_limit(self) -> None:
         """Let the daemon have as many descriptors as it may; workers keep the limit that it was started with."""
+        self._daemon_limit = (self._worker_limit[1], self._worker_limit[1])
         resource.setrlimit(resource.RLIMIT_NOFILE, self._daemon_limit)
 
     def spawn(self, program: Program, path: str, starts: int, output: int) -> int:
@@ -55,23 +63,47 @@ class Spawner:
         """
         env, search = self._environment(program)
         env = [*env, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts]
-        try:
-            errpipe_read, errpipe_write = os.pipe2(os.O_CLOEXEC)
-        except OSError as error:
-            raise SpawnFailure("pipe", error.errno or 0) from None
-        try:
-            pid = self._fork(program, _candidates(program.command[0], search), env, output, errpipe_read, errpipe_write)
-        except OSError as error:
-            os.close(errpipe_write)
-            os.close(errpipe_read)
-            raise SpawnFailure("fork", error.errno or 0) from None
-        os.close(errpipe_write)
-        report = os.read(errpipe_read, 1024)  # at once: the child has executed or reported (vfork), or will (fork)
-        os.close(errpipe_read)
+        executables = _candidates(program.command[0], search)
+        if self._has_real_vfork:
+            pid = self._fork(program, executables, env, output, self._report_read, self._report_write)
+            report = self._look()
+        else:
+            pid, report = self._spawn_and_wait(program, executables, env, output)
         if report:
             reap.wait_for(pid)
             raise _failure(report)
         return pid
+
+    def _look(self) -> bytes:
+        try:
+            return os.read(self._report_read, 1024)
+        except BlockingIOError:
+            return b""
+
+    def _spawn_and_wait(
+        self, program: Program, executables: tuple[bytes, ...], env: list[bytes], output: int
+    ) -> tuple[int, bytes]:
+        try:
+            report_read, report_write = os.pipe2(os.O_CLOEXEC)
+        except OSError as error:
+            raise SpawnFailure("pipe", error.errno or 0) from None
+        try:
+            pid = self._fork(program, executables, env, output, report_read, report_write)
+            os.close(report_write)
+            report_write = -1
+            return pid, os.read(report_read, 1024)
+        finally:
+            os.close(report_read)
+            if report_write >= 0:
+                os.close(report_write)
+
+    def _vfork_suspends(self) -> bool:
+        """Whether a child that tries a thousand programs in vain has reported before we go on."""
+        nowhere = (os.fsencode(os.devnull) + b"/",) * 1000
+        pid = self._fork(Program(("procsup-probe",)), nowhere, [], self._null, self._report_read, self._report_write)
+        report = self._look()
+        reap.wait_for(pid)
+        return bool(report)
 
     def _fork(
         self,
@@ -79,8 +111,8 @@ class Spawner:
         executables: tuple[bytes, ...],
         env: list[bytes],
         output: int,
-        errpipe_read: int,
-        errpipe_write: int,
+        report_read: int,
+        report_write: int,
     ) -> int:
         raised = self._worker_limit != self._daemon_limit
         if raised:  # the child copies the limit at fork; descriptors above it that are open stay so
@@ -88,11 +120,13 @@ class Spawner:
         try:
             return fork_exec(
                 program.command, executables, False, (), program.cwd, env,
-                self._null, -1, -1, output, -1, output, errpipe_read, errpipe_write,
+                self._null, -1, -1, output, -1, output, report_read, report_write,
                 True, True, -1, None, None, None, -1 if program.umask is None else program.umask,
                 None,  # type: ignore[arg-type]  # no preexec_fn: typeshed does not know that None is the way to say so
                 True,
             )  # fmt: skip
+        except OSError as error:
+            raise SpawnFailure("fork", error.errno or 0) from None
         finally:
             if raised:
                 resource.setrlimit(resource.RLIMIT_NOFILE, self._daemon_limit)
