@@ -1,0 +1,93 @@
+"""`check`: what procsup understands of a tree file, and what it has to say about it. `run` begins with the same."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeGuard
+
+import click
+
+from procsup.cli.exits import ExitStatus
+from procsup.cli.options import given_socket
+from procsup.cli.printable import printable
+from procsup.cli.terminal import say
+
+if TYPE_CHECKING:
+    from procsup.config.complaint import Complaint, ConfigError
+    from procsup.config.config import Config
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@click.option("--strict", is_flag=True, help="Warnings are errors.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with the tree and the complaints; see above.")
+def check(file: str, strict: bool, as_json: bool) -> int:
+    """Show the tree of FILE and all that is wrong with it.
+
+    Starts nothing. Ends with status 78 when the file cannot be used, or with --strict when there is a warning.
+
+    \b
+    --json prints {"ok", "file", "tree", "errors", "warnings"}: ok is true when
+    there are no errors; tree is null or the root {"type": "supervisor", "name",
+    "strategy", "intensity", "period", "auto_shutdown", "restart", "significant",
+    "shutdown", "children": [...]}, with workers {"type": "worker", "name",
+    "command", "cwd", "env", "inherit_env", "umask", "restart", "significant",
+    "shutdown", "stop_signal", "normal_exits"}; a complaint is {"file", "line",
+    "path", "problem", "found", "expected", "hint"}.
+    """
+    if given_socket() is not None:
+        raise click.UsageError("check talks to no daemon: --socket means nothing here")
+    outcome = understand(file)
+    usable = is_usable(outcome, strict)
+    say(_in_json(file, outcome) if as_json else _in_words(file, outcome, usable))
+    return ExitStatus.DONE if usable else ExitStatus.CONFIG
+
+
+def understand(file: str) -> "Config | ConfigError":
+    """What `file` says, or why it cannot be used."""
+    from procsup.config.complaint import ConfigError
+    from procsup.config.load import load
+
+    try:
+        return load(file, os.environ, privileged=os.geteuid() == 0)
+    except ConfigError as error:
+        return error
+
+
+def is_usable(outcome: "Config | ConfigError", strict: bool) -> "TypeGuard[Config]":
+    return not isinstance(outcome, Exception) and not (strict and outcome.warnings)
+
+
+def complaints_of(outcome: "Config | ConfigError") -> Sequence["Complaint"]:
+    """Errors first, then warnings."""
+    return outcome.complaints if isinstance(outcome, Exception) else outcome.warnings
+
+
+def counted(complaints: Sequence["Complaint"]) -> str:
+    """ "2 errors, 1 warning" """
+    warnings = sum(complaint.warning for complaint in complaints)
+    counts = ((len(complaints) - warnings, "error"), (warnings, "warning"))
+    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts if n)
+
+
+def in_full(complaints: Sequence["Complaint"]) -> str:
+    """A paragraph for each."""
+    from procsup.config.render import complaint_text
+
+    return "".join(f"{complaint_text(complaint)}\n" for complaint in complaints)
+
+
+def _in_json(file: str, outcome: "Config | ConfigError") -> str:
+    from procsup.config.render import as_json, json_text
+
+    return json_text(as_json(file, outcome)) + "\n"
+
+
+def _in_words(file: str, outcome: "Config | ConfigError", usable: bool) -> str:
+    from procsup.config.render import tree_lines
+
+    drawn = "" if isinstance(outcome, Exception) else "".join(f"{line}\n" for line in tree_lines(outcome))
+    complaints = complaints_of(outcome)
+    verdict = f"{printable(file)} {'can be run' if usable else 'cannot be used'}"
+    if complaints:
+        verdict += f": {counted(complaints)}"
+    return f"{drawn}{in_full(complaints)}{verdict}\n"

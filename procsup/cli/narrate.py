@@ -1,0 +1,259 @@
+"""Events as plain words, for the person in front of `run` and of `events`.
+
+    03:12:44.120  api_cache     exited with code 1 after 0.3s; its last words:
+                                | ConnectionRefusedError: [Errno 111] Connection refused
+    03:12:44.121  cache         restarts api_cache (2 of 3 in 5s)
+
+One line says when (local time), who and what. What every start and stop consists of is one line, not three: of
+`starting`, `started` and `ready` a worker's `started` is told and a supervisor's `ready`; `stopping` and `stopped` are
+told together, except that the root's wish to stop is told at once. `--json` has it all.
+
+Nothing that an event holds can raise here or reach the terminal unescaped: an event may come from a daemon of another
+version, and its words from a worker that means harm. The exit reasons are put into words in reasons.py.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from procsup.cli.paint import Meaning, Paint, plain
+from procsup.cli.printable import padded, printable, shortened
+from procsup.cli.reasons import reason_in_words, why_the_tree_is_down
+from procsup.cli.units import about, exactly
+
+_NARROWEST, _WIDEST = 12, 24
+_LONGEST_TAIL = 20
+_LONGEST_LINE = 400
+
+
+class Told(NamedTuple):
+    """What is said of one event. `who` is the subject of the sentence; `tail` comes below it."""
+
+    who: str
+    what: str
+    meaning: Meaning | None = None
+    tail: tuple[str, ...] = ()
+
+
+class Happening:
+    """An event, asked for its details: a missing one, or one of another type, is an empty one."""
+
+    def __init__(self, event: Mapping[str, object]) -> None:
+        self._event = event
+
+    def text(self, key: str) -> str:
+        value = self._event.get(key)
+        if isinstance(value, str):
+            return value
+        return "" if value is None else _as_json(value)
+
+    def name(self, key: str = "path") -> str:
+        return self.text(key).rpartition("/")[2] or "?"
+
+    def number(self, key: str) -> float | None:
+        value = self._event.get(key)
+        try:
+            return float(value) if isinstance(value, int | float) else None
+        except OverflowError:
+            return None
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._event.get(key)
+        return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list | tuple) else ()
+
+    def all(self) -> str:
+        return _as_json(dict(self._event))
+
+
+class Narrator:
+    """Remembers what is under way, so as to tell how long it took. O(1) per event; it holds one entry for each child
+    that is being stopped.
+
+    `names` lets the column of names be as wide as it is going to be from the first line.
+    """
+
+    def __init__(self, paint: Paint = plain, names: tuple[str, ...] = ()) -> None:
+        self._paint = paint
+        self._width = _NARROWEST
+        for name in names:
+            self._widen(name)
+        self._asked: dict[str, tuple[str, float | None]] = {}
+
+    def tell(self, event: Mapping[str, object]) -> list[str]:
+        """The lines for one event, without their ends; none when another event's lines say it all."""
+        happening = Happening(event)
+        told = self._told(happening)
+        if told is None:
+            return []
+        who = printable(told.who)
+        self._widen(who)
+        time = _local_time(happening.text("time"))
+        what = self._paint(told.meaning, printable(told.what))
+        margin = " " * (len(time) + 2 + self._width + 2)
+        return [
+            f"{self._paint('aside', time)}  {padded(who, self._width)}  {what}",
+            *(margin + self._paint("aside", "| " + _tail_line(line)) for line in told.tail[-_LONGEST_TAIL:]),
+        ]
+
+    def _told(self, event: Happening) -> Told | None:
+        who = event.name()
+        match event.text("event"):
+            case "daemon_started":
+                return Told("procsup", _daemon_started(event))
+            case "starting":
+                return None
+            case "started":
+                return Told(who, f"started, pid {event.text('pid')}")
+            case "ready":
+                return Told(who, "is up", "good") if event.text("type") == "supervisor" else None
+            case "start_failed":
+                return Told(who, _start_failed(event), "bad")
+            case "exited":
+                return _exited(event)
+            case "stopping":
+                self._asked[event.text("path")] = event.text("signal"), event.number("mono")
+                return None if "/" in event.text("path") else Told(who, "is asked to stop")
+            case "stopped":
+                return self._stopped(event)
+            case "restarting":
+                return Told(who, f"restarts {_whom(event)} ({_budget(event)})", "attention")
+            case "gave_up":
+                return Told(who, _gave_up(event), "bad")
+            case "escalated":
+                return Told(who, f"is told that {event.name('child')} gave up{_verdict(event)}", "attention")
+            case "auto_shutdown":
+                return Told(who, f"shuts itself down, as its significant child {event.name('child')} ended")
+            case "held":
+                return Told(who, "is held down: an operator stopped it")
+            case "released":
+                return Told(who, "is no longer held: an operator lets it run")
+            case "child_added":
+                return Told(who, f"was added to the tree, a {event.text('type') or 'child'}")
+            case "child_removed":
+                return Told(who, f"was taken out of the tree: {_why_removed(event)}")
+            case "lost_output":
+                return Told(who, f"lost {event.text('bytes')} bytes of output so far: {event.text('reason')}", "bad")
+            case "daemon_stopped":
+                return _daemon_stopped(event)
+            case _:
+                return Told(who, shortened(event.all(), _LONGEST_LINE))
+
+    def _stopped(self, event: Happening) -> Told:
+        signal, asked = self._asked.pop(event.text("path"), ("", None))
+        if event.text("type") != "worker":
+            return Told(event.name(), "stopped")
+        now = event.number("mono")
+        took = "" if asked is None or now is None else about(now - asked)
+        match event.text("how"):
+            case "killed":
+                rest = " ".join(filter(None, (took, f"after {signal}" if signal else "")))
+                return Told(event.name(), f"killed: it was still there {rest}".rstrip(), "attention")
+            case "brutal_kill":
+                return Told(event.name(), _with_facts("killed at once, as its spec says", took))
+            case _:
+                return Told(event.name(), _with_facts("stopped", signal, took, _odd_end(event.text("ended"), signal)))
+
+    def _widen(self, name: str) -> None:
+        if len(name) <= _WIDEST:
+            self._width = max(self._width, len(name))
+
+
+def _daemon_started(event: Happening) -> str:
+    return f"starts the tree of {event.text('file')} (procsup {event.text('version')}, pid {event.text('pid')})"
+
+
+def _start_failed(event: Happening) -> str:
+    words = f"cannot start: {reason_in_words(event.text('reason'))}"
+    command = event.texts("command")
+    return f"{words}; its command: {shortened(' '.join(command), _LONGEST_LINE)}" if command else words
+
+
+def _exited(event: Happening) -> Told:
+    reason = event.text("reason")
+    words = reason_in_words(reason)
+    if event.text("type") == "supervisor":
+        return Told(event.name(), f"is down: {words}")
+    uptime = event.number("uptime")
+    if uptime is not None:
+        words += f" after {about(uptime)}"
+    tail = event.texts("tail")
+    if tail:
+        words += "; its last words:"
+    return Told(event.name(), words, None if reason == "normal" else "bad", tail)
+
+
+def _whom(event: Happening) -> str:
+    child = event.name("child")
+    others = [name for path in event.texts("group") if (name := path.rpartition("/")[2]) != child]
+    return f"{child} and with it {shortened(', '.join(others), _LONGEST_LINE)}" if others else child
+
+
+def _budget(event: Happening) -> str:
+    return f"{event.text('used')} of {event.text('intensity')} in {_period(event)}"
+
+
+def _gave_up(event: Happening) -> str:
+    needed = f"{event.text('used')} restarts needed within {_period(event)}, allowed are {event.text('intensity')}"
+    return f"gives up: {needed}; the last straw was {event.name('child')}"
+
+
+def _period(event: Happening) -> str:
+    seconds = event.number("period")
+    return "?" if seconds is None else exactly(seconds)
+
+
+def _verdict(event: Happening) -> str:
+    match event.text("verdict"):
+        case "leave":
+            return ", and leaves it down (transient)"
+        case "remove":
+            return ", and removes it (temporary)"
+        case _:  # "restart": what follows is another event
+            return ""
+
+
+def _why_removed(event: Happening) -> str:
+    match event.text("why"):
+        case "temporary":
+            return "it is temporary"
+        case "deleted":
+            return "an operator deleted it"
+        case "start_failed":
+            return "it could not start"
+        case other:
+            return other
+
+
+def _daemon_stopped(event: Happening) -> Told:
+    status = event.text("status")
+    words = f"the tree is down: {why_the_tree_is_down(event.text('reason'))}; exit status {status}"
+    return Told("procsup", words, None if status == "0" else "bad")
+
+
+def _odd_end(ended: str, signal: str) -> str:
+    """How it ended, unless that is what one expects of a program that got `signal`."""
+    return "" if ended in ("", "exit 0", f"signal {signal}") else ended
+
+
+def _with_facts(words: str, *facts: str) -> str:
+    known = ", ".join(filter(None, facts))
+    return f"{words} ({known})" if known else words
+
+
+def _tail_line(line: str) -> str:
+    return printable(shortened(line.rstrip("\r\n"), _LONGEST_LINE))
+
+
+def _local_time(time: str) -> str:
+    try:
+        return datetime.fromisoformat(time).astimezone().strftime("%H:%M:%S.%f")[:12]
+    except (ValueError, OverflowError, OSError):
+        return "--:--:--.---"
+
+
+def _as_json(value: object) -> str:
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return "?"

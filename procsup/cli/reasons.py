@@ -1,0 +1,69 @@
+"""Exit reasons (core/reason.py), from the text that all of procsup shares into a sentence's end.
+
+A reason that is not known here, of a newer daemon, is passed on as it is.
+"""
+
+import errno
+import os
+
+_WHAT_FAILED = {
+    "exec": "its program cannot be executed",
+    "cwd": "its working folder cannot be entered",
+    "fork": "no process can be made for it",
+    "pipe": "no pipe can be made for it",
+}
+
+
+def reason_in_words(reason: str) -> str:
+    """ "exit 1" → "exited with code 1"; the subject is the child."""
+    match reason.split(" "):
+        case ["normal"]:
+            return "ended normally"
+        case ["shutdown"]:
+            return "was asked to stop"
+        case ["exit", code]:
+            return f"exited with code {code}"
+        case ["signal", signal]:
+            return f"was ended by {signal}"
+        case ["signal", signal, "core"]:
+            return f"was ended by {signal}, core dumped"
+        case ["killed"]:
+            return "was killed"
+        case ["gave_up"]:
+            return "it gave up"
+        case ["auto_shutdown"]:
+            return "it shut itself down"
+        case ["start_failed", stage, number]:
+            return f"{_WHAT_FAILED.get(stage, stage)}: {_error(number)}"
+        case ["failed_to_start_child", *_]:
+            return _failed_child(reason)
+        case _:
+            return reason
+
+
+def why_the_tree_is_down(reason: str) -> str:
+    match reason:
+        case "gave_up":
+            return "the root gave up"
+        case "auto_shutdown":
+            return "the root shut itself down"
+        case "shutdown":
+            return "it was asked to stop"
+        case _:
+            return reason_in_words(reason)
+
+
+def _failed_child(reason: str) -> str:
+    """The innermost child is the one that failed; the supervisors above it only pass that on. A name may hold spaces,
+    so it is what stands between the words that we know."""
+    for known in (" start_failed ", " start_spec "):
+        names, found, why = reason.rpartition(known)
+        if found:
+            child = names.rpartition("failed_to_start_child ")[2]
+            return f"its child {child} cannot start: {reason_in_words(found.strip() + ' ' + why)}"
+    return reason
+
+
+def _error(name: str) -> str:
+    number = getattr(errno, name, None)
+    return f"{os.strerror(number).lower()} ({name})" if isinstance(number, int) else name

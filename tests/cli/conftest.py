@@ -1,0 +1,46 @@
+"""The command line in this process, and a place for the fake daemon's socket."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from procsup.cli.program import obey
+from tests.cli.fake_daemon import Answer, FakeDaemon
+
+
+@pytest.fixture
+def socket_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where commands look for the daemon; nobody listens there yet."""
+    path = str(tmp_path / "s")
+    monkeypatch.setenv("PROCSUP_SOCKET", path)
+    return path
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def procsup(capsys: pytest.CaptureFixture[str]) -> Run:
+    """`procsup("stop", "x")` → exit status, standard output, standard error."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = obey(words)
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+Ask = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def ask(socket_path: str, procsup: Run) -> Ask:
+    """`ask({"stop": answer}, "stop", "x")`: as `procsup`, with a daemon that answers so."""
+
+    def run(answers: dict[str, Answer], *words: str) -> tuple[int, str, str]:
+        with FakeDaemon(socket_path, answers):
+            return procsup(*words)
+
+    return run

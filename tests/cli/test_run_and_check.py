@@ -1,0 +1,209 @@
+"""`check`, and `run` up to the point where the daemon takes over."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from procsup.config.config import Config
+from procsup.runtime import daemon, detach
+from procsup.runtime.failure import CannotRun
+from procsup.runtime.places import Places
+from procsup.wire.events import Event
+from tests.cli.conftest import Run
+
+GOOD = """
+[supervisor.kingdom]
+children = ["baker"]
+[worker.baker]
+command = ["sleep", "1"]
+"""
+WARNED = """
+[supervisor.kingdom]
+children = ["lab"]
+[supervisor.lab]
+restart = "transient"
+children = ["baker"]
+[worker.baker]
+command = ["sleep", "1"]
+"""
+BAD = """
+[worker.baker]
+comand = ["sleep", "1"]
+"""
+STARTED = Event(1, "2026-07-28T03:12:44.120456Z", 1.0, "started", "kingdom/baker", None, {"pid": 4711})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str], str]:
+    def write(text: str) -> str:
+        path = tmp_path / "tree.toml"
+        path.write_text(text)
+        path.chmod(0o644)
+        return str(path)
+
+    return write
+
+
+Write = Callable[[str], str]
+
+
+class Daemon:
+    """Stands where the real one would begin: remembers what it was given, tells one event, ends as it is told."""
+
+    def __init__(self, end: int | Exception) -> None:
+        self.end = end
+        self.places: list[Places] = []
+        self.trees: list[str] = []
+
+    def run(
+        self, config: Config, places: Places, *, on_event: Callable[[Event], None], ready: Callable[[], None] | None
+    ) -> int:
+        self.places.append(places)
+        self.trees.append(config.tree.name)
+        on_event(STARTED)
+        if ready is not None:
+            ready()
+        if isinstance(self.end, Exception):
+            raise self.end
+        return self.end
+
+
+@pytest.fixture
+def stands_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | Exception], Daemon]:
+    def end_so(end: int | Exception) -> Daemon:
+        fake = Daemon(end)
+        monkeypatch.setattr(daemon, "run", fake.run)
+        return fake
+
+    return end_so
+
+
+StandsIn = Callable[[int | Exception], Daemon]
+
+
+def test_check_shows_the_tree_and_ends_with_0(file: Write, procsup: Run) -> None:
+    path = file(GOOD)
+    status, out, err = procsup("check", path)
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("kingdom")
+    assert "baker" in lines[1]
+    assert lines[-1] == f"{path} can be run"
+
+
+def test_check_shows_warnings_which_strict_makes_errors(file: Write, procsup: Run) -> None:
+    path = file(WARNED)
+    status, out, _ = procsup("check", path)
+    assert status == 0
+    assert "warning" in out
+    assert f"{path} can be run: " in out
+    status, out, _ = procsup("check", "--strict", path)
+    assert status == 78
+    assert f"{path} cannot be used: " in out
+
+
+def test_check_shows_complaints_and_ends_with_78(file: Write, procsup: Run) -> None:
+    path = file(BAD)
+    status, out, _ = procsup("check", path)
+    assert status == 78
+    assert "comand" in out
+    assert f"{path} cannot be used: " in out
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_file_that_cannot_be_read_is_a_matter_of_configuration(command: str, tmp_path: Path, procsup: Run) -> None:
+    for path in (str(tmp_path / "missing"), str(tmp_path), "", "/dev/null/x"):
+        status, out, err = procsup(command, path)
+        assert status == 78, path
+        assert "cannot" in out + err
+
+
+def test_check_json_is_one_object_in_any_case(file: Write, procsup: Run) -> None:
+    status, out, _ = procsup("check", "--json", file(GOOD))
+    found = json.loads(out)
+    assert (status, found["ok"], found["tree"]["name"]) == (0, True, "kingdom")
+    status, out, err = procsup("check", "--json", file(BAD))
+    found = json.loads(out)
+    assert (status, err, found["ok"], found["tree"]) == (78, "", False, None)
+    assert found["errors"]
+
+
+@pytest.mark.parametrize("words", [("run",), ("run", "--detach")], ids=" ".join)
+def test_run_complains_on_standard_error_and_ends_with_78(words: tuple[str, ...], file: Write, procsup: Run) -> None:
+    path = file(BAD)
+    status, out, err = procsup(*words, path)
+    assert (status, out) == (78, "")
+    assert "comand" in err
+    assert err.splitlines()[-1].startswith(f"procsup: cannot run {path}: ")
+
+
+def test_run_shows_warnings_and_goes_on_but_not_with_strict(file: Write, procsup: Run, stands_in: StandsIn) -> None:
+    fake = stands_in(0)
+    status, _, err = procsup("run", file(WARNED))
+    assert status == 0
+    assert "warning" in err
+    assert procsup("run", "--strict", file(WARNED))[0] == 78
+    assert fake.trees == ["kingdom"]
+
+
+def test_run_tells_on_standard_error_what_happens(
+    file: Write, capfd: pytest.CaptureFixture[str], stands_in: StandsIn
+) -> None:
+    from procsup.cli.program import obey
+
+    stands_in(0)
+    assert obey(["run", file(GOOD)]) == 0
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.split()[1:] == ["baker", "started,", "pid", "4711"]
+
+
+@pytest.mark.parametrize("end", [0, 69, 70])
+def test_run_ends_as_the_daemon_does(end: int, file: Write, procsup: Run, stands_in: StandsIn) -> None:
+    stands_in(end)
+    assert procsup("run", file(GOOD))[0] == end
+
+
+@pytest.mark.parametrize("words", [("run",), ("run", "--detach")], ids=" ".join)
+def test_a_daemon_that_cannot_run_says_why(
+    words: tuple[str, ...],
+    file: Write,
+    procsup: Run,
+    stands_in: StandsIn,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(detach, "run_detached", lambda serve, log: serve(lambda: None))
+    stands_in(CannotRun("cannot use the socket s: another daemon holds it", 73))
+    status, _, err = procsup(*words, "--state-dir", str(tmp_path), file(GOOD))
+    assert status == 73
+    assert err.endswith("procsup: cannot use the socket s: another daemon holds it\n")
+
+
+def test_options_say_where_things_are(file: Write, procsup: Run, stands_in: StandsIn, tmp_path: Path) -> None:
+    fake = stands_in(0)
+    places = {name: str(tmp_path / name) for name in ("socket", "state", "logs")}
+    options = ("--socket", places["socket"], "--state-dir", places["state"], "--log-dir", places["logs"])
+    assert procsup("run", *options, file(GOOD))[0] == 0
+    assert procsup("--socket", places["socket"], "run", *options[2:], file(GOOD))[0] == 0
+    assert fake.places == [Places(places["socket"], places["state"], places["logs"])] * 2
+
+
+def test_detached_it_writes_to_a_log_in_its_state_folder(
+    file: Write, procsup: Run, stands_in: StandsIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stands_in(0)
+    logs: list[str] = []
+    calls: list[str] = []
+
+    def run_detached(serve: Callable[[Callable[[], None]], int], log: str) -> int:
+        logs.append(log)
+        return serve(lambda: calls.append("up"))
+
+    monkeypatch.setattr(detach, "run_detached", run_detached)
+    assert procsup("run", "--detach", "--state-dir", str(tmp_path), file(GOOD))[0] == 0
+    assert logs == [os.path.join(tmp_path, "daemon.log")]
+    assert calls == ["up"]
