@@ -9,11 +9,28 @@ import sys
 def main() -> int:
     """Does what the words of the command line say and returns the exit status."""
     try:
+        if "run" in sys.argv[1:]:
+            return _run()
+
         from procsup.cli.program import obey
 
         return obey(sys.argv[1:])
     except KeyboardInterrupt:  # before `obey` could say so itself
         return 130
+
+
+def _run() -> int:
+    from procsup.cli.forerunner import send_ahead
+    from procsup.cli.terminal import prepare
+
+    prepare()
+    errand = send_ahead(sys.argv[1:])
+    if isinstance(errand, int):
+        return errand
+
+    from procsup.cli.serve import serve
+
+    return serve(errand)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ SPAWNING = (
 REAPER = "procsup/runtime/reap.py"
 SPAWNER = "procsup/runtime/spawn.py"
 DETACHER = "procsup/runtime/detach.py"
+FORERUNNER = "procsup/cli/forerunner.py"
 
 BANS = [
     Banned("procsup/core/*", CORE_IS_PURE, "the core has no clock, no kernel and no randomness"),
@@ -59,7 +60,7 @@ BANS = [
            but=("procsup/runtime/*", "procsup/cli/*", "procsup/__main__.py")),
     Banned("procsup/*", REAPING, "exactly one place reaps", but=(REAPER,)),
     Banned("procsup/*", SPAWNING, "exactly one place spawns", but=(SPAWNER,)),
-    Banned("procsup/*", FORKING, "exactly one place spawns", but=(SPAWNER, DETACHER)),
+    Banned("procsup/*", FORKING, "exactly one place spawns", but=(SPAWNER, DETACHER, FORERUNNER)),
     Banned("tests/*", ("time.sleep",), "a test waits for a fact, with a deadline"),
 ]  # fmt: skip
 

@@ -1,8 +1,6 @@
-"""`check`: what procsup understands of a tree file, and what it has to say about it. `run` begins with the same."""
+"""`check`: what procsup understands of a tree file, and what it has to say about it."""
 
-import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,9 +8,10 @@ from procsup.cli.exits import ExitStatus
 from procsup.cli.options import given_socket
 from procsup.cli.printable import printable
 from procsup.cli.terminal import say
+from procsup.cli.understanding import complaints_of, counted, in_full, is_usable, understand
 
 if TYPE_CHECKING:
-    from procsup.config.complaint import Complaint, ConfigError
+    from procsup.config.complaint import ConfigError
     from procsup.config.config import Config
 
 
@@ -40,40 +39,6 @@ def check(file: str, strict: bool, as_json: bool) -> int:
     usable = is_usable(outcome, strict)
     say(_in_json(file, outcome) if as_json else _in_words(file, outcome, usable))
     return ExitStatus.DONE if usable else ExitStatus.CONFIG
-
-
-def understand(file: str) -> "Config | ConfigError":
-    """What `file` says, or why it cannot be used."""
-    from procsup.config.complaint import ConfigError
-    from procsup.config.load import load
-
-    try:
-        return load(file, os.environ, privileged=os.geteuid() == 0)
-    except ConfigError as error:
-        return error
-
-
-def is_usable(outcome: "Config | ConfigError", strict: bool) -> "TypeGuard[Config]":
-    return not isinstance(outcome, Exception) and not (strict and outcome.warnings)
-
-
-def complaints_of(outcome: "Config | ConfigError") -> Sequence["Complaint"]:
-    """Errors first, then warnings."""
-    return outcome.complaints if isinstance(outcome, Exception) else outcome.warnings
-
-
-def counted(complaints: Sequence["Complaint"]) -> str:
-    """ "2 errors, 1 warning" """
-    warnings = sum(complaint.warning for complaint in complaints)
-    counts = ((len(complaints) - warnings, "error"), (warnings, "warning"))
-    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts if n)
-
-
-def in_full(complaints: Sequence["Complaint"]) -> str:
-    """A paragraph for each."""
-    from procsup.config.render import complaint_text
-
-    return "".join(f"{complaint_text(complaint)}\n" for complaint in complaints)
 
 
 def _in_json(file: str, outcome: "Config | ConfigError") -> str:

@@ -1,6 +1,6 @@
 """Events as plain words, for the person in front of `run` and of `events`.
 
-    03:12:44.120  api_cache     exited with code 1 after 0.3s; its last words:
+    03:12:44.120  api_cache     exited with code 1 after 0.3s; its last line:
                                 | ConnectionRefusedError: [Errno 111] Connection refused
     03:12:44.121  cache         restarts api_cache (2 of 3 in 5s)
 
@@ -23,7 +23,9 @@ from procsup.cli.reasons import reason_in_words, why_the_tree_is_down
 from procsup.cli.units import about, exactly
 
 _NARROWEST, _WIDEST = 12, 24
-_LONGEST_TAIL = 20
+_LONGEST_TAIL = 1
+"""Lines: the whole tail is in the event and in the worker's log."""
+
 _LONGEST_LINE = 400
 
 
@@ -179,7 +181,7 @@ def _exited(event: Happening) -> Told:
         words += f" after {about(uptime)}"
     tail = event.texts("tail")
     if tail:
-        words += "; its last words:"
+        words += "; its last line:"
     return Told(event.name(), words, None if reason == "normal" else "bad", tail)
 
 
@@ -194,6 +196,8 @@ def _budget(event: Happening) -> str:
 
 
 def _gave_up(event: Happening) -> str:
+    if event.number("intensity") == 0:
+        return f"gives up: {event.name('child')} needs a restart, and none is allowed"
     needed = f"{event.text('used')} restarts needed within {_period(event)}, allowed are {event.text('intensity')}"
     return f"gives up: {needed}; the last straw was {event.name('child')}"
 

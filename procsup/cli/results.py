@@ -7,6 +7,7 @@ from typing import Any
 from procsup.cli.answers import name_of
 from procsup.cli.exits import CannotDo, ExitStatus, status_of, worst
 from procsup.cli.printable import printable
+from procsup.cli.reasons import reason_in_words
 from procsup.cli.terminal import complain, say
 
 Result = dict[str, Any]
@@ -31,9 +32,14 @@ def tell_result(result: object, in_words: InWords) -> ExitStatus:
     if result.get("ok") is True:
         say(printable(in_words(result)) + "\n")
         return ExitStatus.DONE
-    name, message = name_of(result["path"]), str(result.get("message"))
+    name, message = name_of(result["path"]), _message(result)
     complain(printable(message if _speaks_of(name, message) else f"{name}: {message}"))
     return status_of(str(result.get("kind")))
+
+
+def _message(result: Result) -> str:
+    reason = result.get("reason")
+    return str(result.get("message")) if reason is None else f"cannot start: {reason_in_words(str(reason))}"
 
 
 def reached(result: Result) -> str:

@@ -64,8 +64,8 @@ def spawn_failed(book: Book, life: int, stage: str, errno: str) -> None:
     book.end_life(child)
     reason = StartFailed(stage, errno)
     child.last_exit = reason
-    program = _spec(child).program.command[0]
-    book.record("start_failed", child, child.cause, type="worker", reason=str(reason), command=program)
+    command = _spec(child).program.command
+    book.record("start_failed", child, child.cause, type="worker", reason=str(reason), command=command)
     _parent(child).on_start_failed(child, reason)
 
 

@@ -458,6 +458,10 @@ class Supervisor:
 
     def _end_tree(self, ending: Ending) -> None:
         """The root is down, and so is the tree."""
+        if self.child.state is State.RUNNING:
+            self.child.change(State.EXITED, self.book.now)
+        if self.child.state is not State.DOWN:
+            self.child.change(State.DOWN, self.book.now)
         status = exit_status(ending)
         self.book.record("daemon_stopped", self.child, self.child.cause, status=status, reason=str(ending))
         self.book.actions.append(End(status, ending))

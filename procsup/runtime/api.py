@@ -18,6 +18,7 @@ from procsup.core.actions import Reply
 from procsup.core.calls import Refusal
 from procsup.core.events import Called, Event, ShutdownRequested
 from procsup.core.node import Node
+from procsup.core.reason import StartFailure
 from procsup.core.spec import Program, Restart, WorkerSpec
 from procsup.runtime.control import Client
 from procsup.runtime.names import Names
@@ -53,7 +54,7 @@ class Waiting:
     paths: list[str]
     is_single: bool
     refs: set[int] = field(default_factory=set)
-    failures: dict[str, Failure] = field(default_factory=dict)
+    failures: dict[str, Refusal | StartFailure] = field(default_factory=dict)
 
 
 class Api:
@@ -95,7 +96,7 @@ class Api:
         waiting, path = self._waiting.pop(reply.ref)
         waiting.refs.discard(reply.ref)
         if reply.error is not None:
-            waiting.failures[path] = _failure(waiting.verb, path, reply.error)
+            waiting.failures[path] = reply.error
         if not waiting.refs:
             self._finish(waiting)
 
@@ -199,13 +200,18 @@ class Api:
         if waiting.request is None:
             return
         waiting.client.pending -= 1
-        results: list[JSON] = [self._result(path, waiting.failures.get(path)) for path in waiting.paths]
+        results = [self._outcome(waiting.verb, path, waiting.failures.get(path)) for path in waiting.paths]
         answer: JSON = results[0] if waiting.is_single else {"results": results}
         waiting.client.send(encode_answer(waiting.request, answer))
 
-    def _result(self, path: str, failure: Failure | None) -> JSON:
-        if failure is not None:
-            return {"path": path, "ok": False, "kind": failure.kind, "message": failure.message}
+    def _outcome(self, verb: str, path: str, error: Refusal | StartFailure | None) -> JSON:
+        if error is None:
+            return self._success(path)
+        if isinstance(error, Refusal):
+            return _failed(path, _KINDS.get(error, "refused"), f"cannot {verb} {_name(path)}: {_REFUSALS[error]}")
+        return _failed(path, "failed", f"cannot {verb} {_name(path)}: {error}", str(error))
+
+    def _success(self, path: str) -> JSON:
         child = self._node.child(path)
         if child is None:
             return {"path": path, "ok": True, "state": "removed", "pid": None}
@@ -243,13 +249,12 @@ class Api:
         results: list[JSON] = []
         for child in self._names.all(names):
             if child.supervisor is not None:
-                failure = Failure("refused", f"cannot signal {child.name}: it is a supervisor, which is no process")
-                results.append(self._result(child.path, failure))
+                why = f"cannot signal {child.name}: it is a supervisor, which is no process"
+                results.append(_failed(child.path, "refused", why))
             elif child.pid is None or not self._reaper.signal_leader(child.life, number):
-                failure = Failure("refused", f"cannot signal {child.name}: it is not running")
-                results.append(self._result(child.path, failure))
+                results.append(_failed(child.path, "refused", f"cannot signal {child.name}: it is not running"))
             else:
-                results.append(self._result(child.path, None))
+                results.append(self._success(child.path))
         return {"results": results}
 
     def _shutdown(self, client: Client, request: RequestId, wait: bool) -> JSON:
@@ -281,12 +286,19 @@ _REFUSALS = {
 }
 
 
-def _failure(verb: str, path: str, error: object) -> Failure:
-    name = path.rsplit("/", 1)[-1]
-    if not isinstance(error, Refusal):
-        return Failure("failed", f"cannot {verb} {name}: {error}")
-    kind = {Refusal.OVERTAKEN: "overtaken", Refusal.UNKNOWN: "no_such_name", Refusal.NOT_FOUND: "no_such_name"}
-    return Failure(kind.get(error, "refused"), f"cannot {verb} {name}: {_REFUSALS[error]}")
+_KINDS = {
+    Refusal.OVERTAKEN: "overtaken",
+    Refusal.UNKNOWN: "no_such_name",
+    Refusal.NOT_FOUND: "no_such_name",
+}
+
+
+def _failed(path: str, kind: str, message: str, reason: str | None = None) -> JSON:
+    return {"path": path, "ok": False, "kind": kind, "message": message, "reason": reason}
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -6,8 +6,10 @@ tell neither, the pipe closes.
 """
 
 import os
+import traceback
 from collections.abc import Callable
 
+from procsup.runtime.failure import CannotRun
 from procsup.runtime.lock import make_folder
 from procsup.runtime.output import open_log
 
@@ -21,7 +23,7 @@ def run_detached(serve: Callable[[Callable[[], None]], int], log_path: str) -> i
     daemon.
 
     Raises:
-        CannotRun: 73; the log cannot be made.
+        CannotRun: 73; the log cannot be made, or what the daemon raised.
     """
     make_folder(os.path.dirname(log_path), "the daemon's log")
     log = open_log(log_path)
@@ -29,19 +31,22 @@ def run_detached(serve: Callable[[Callable[[], None]], int], log_path: str) -> i
     told, tell = os.pipe2(os.O_CLOEXEC)
     if os.fork() == 0:
         os.close(told)
-        _be_daemon(serve, log, tell)
+        _be_daemon(serve, log, tell)  # never returns
     os.close(tell)
     message = _read_all(told)
+    os.close(log)
     if message == _UP:
         return 0
+    status, _, why = message.decode().partition(" ")
+    if why:
+        raise CannotRun(why, int(status))
     os.write(2, _story(log_path, begin))
-    os.close(log)
-    return int(message) if message.isdigit() else _DIED
+    return int(status) if status else _DIED
 
 
 def _be_daemon(serve: Callable[[Callable[[], None]], int], log: int, tell: int) -> None:
     """Becomes the daemon and ends with it."""
-    status = _DIED
+    status, why = _DIED, ""
     is_up = False
 
     def ready() -> None:
@@ -58,9 +63,13 @@ def _be_daemon(serve: Callable[[Callable[[], None]], int], log: int, tell: int) 
         os.close(nowhere)
         os.close(log)
         status = serve(ready)
+    except CannotRun as failure:
+        status, why = failure.status, failure.message
+    except BaseException:  # noqa: BLE001  # the last thing that this process does is to tell
+        traceback.print_exc()
     finally:
         if not is_up:
-            os.write(tell, b"%d" % status)
+            os.write(tell, f"{status} {why}".encode())
         os._exit(status)
 
 

@@ -19,12 +19,14 @@ class Names:
         self._node = node
 
     def one(self, name: str) -> Child:
-        """The child of this name or path.
+        """The child of this name, path or end of a path.
 
         Raises:
             Failure: no_such_name.
         """
-        child = self._node.child(name) or self._node.named(name)
+        child = self._node.child(name) or self._node.named(name.rpartition("/")[2])
+        if child is not None and not f"/{child.path}".endswith(f"/{name}"):
+            child = None
         if child is None:
             near = Nearest(other.name for other in self._node.children()).to(name)
             hint = f"; did you mean {near!r}?" if near else ""

@@ -154,9 +154,10 @@ class Reaper:
             os.close(pidfd)
 
 
-def wait_for(pid: int) -> None:
-    """Reap a child that could not execute its program and is ending this instant."""
-    os.waitpid(pid, 0)
+def wait_for(pid: int) -> int:
+    """Reap a child that is no worker and ends by itself; its exit status, or 128 and the signal that ended it."""
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return status if status >= 0 else 128 - status
 
 
 def _kill(send: Callable[[int, int], None], target: int, number: int) -> None:

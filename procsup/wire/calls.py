@@ -18,8 +18,8 @@ signal            {"results": [RESULT, ...]}; the signal goes to the main proces
 shutdown          {"status": N}: the tree is down and the daemon about to end; without `wait` at once, with null
 events            {}; from then on every event is a notification {"method": "event", "params": EVENT} (events.py)
 
-RESULT is {"path", "ok": true, "state", "pid"} or {"path", "ok": false, "kind", "message"}; the kinds of failure are
-those of jsonrpc.Failure.
+RESULT is {"path", "ok": true, "state", "pid"} or {"path", "ok": false, "kind", "message", "reason"}; the kinds of
+failure are those of jsonrpc.Failure, and the reason is why a start failed (core/reason.py), else null.
 """
 
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ daemon_started  the daemon is about to start the tree: pid, file, version
 starting        a start attempt begins: type ("worker" | "supervisor"), starts (this would be start number)
 started         the program was executed: pid
 ready           the child is up: type
-start_failed    the attempt failed: type, reason, command (worker)
+start_failed    the attempt failed: type, reason, command (of a worker, a list)
 exited          it ended by itself: type, reason, and of a worker pid, uptime (seconds), tail (last lines of output,
                 [] when the exit was normal)
 stopping        it is asked to stop: type, and of a worker pid, signal

@@ -21,12 +21,12 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def procsup(capsys: pytest.CaptureFixture[str]) -> Run:
+def procsup(capfd: pytest.CaptureFixture[str]) -> Run:
     """`procsup("stop", "x")` → exit status, standard output, standard error."""
 
     def run(*words: str) -> tuple[int, str, str]:
         status = obey(words)
-        said = capsys.readouterr()
+        said = capfd.readouterr()
         return status, said.out, said.err
 
     return run

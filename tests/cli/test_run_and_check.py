@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from procsup.cli import serve
 from procsup.config.config import Config
-from procsup.runtime import daemon, detach
+from procsup.runtime import daemon
 from procsup.runtime.failure import CannotRun
 from procsup.runtime.places import Places
 from procsup.wire.events import Event
@@ -176,7 +177,7 @@ def test_a_daemon_that_cannot_run_says_why(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(detach, "run_detached", lambda serve, log: serve(lambda: None))
+    monkeypatch.setattr(serve, "run_detached", lambda begin, log: begin(lambda: None))
     stands_in(CannotRun("cannot use the socket s: another daemon holds it", 73))
     status, _, err = procsup(*words, "--state-dir", str(tmp_path), file(GOOD))
     assert status == 73
@@ -199,11 +200,11 @@ def test_detached_it_writes_to_a_log_in_its_state_folder(
     logs: list[str] = []
     calls: list[str] = []
 
-    def run_detached(serve: Callable[[Callable[[], None]], int], log: str) -> int:
+    def run_detached(begin: Callable[[Callable[[], None]], int], log: str) -> int:
         logs.append(log)
-        return serve(lambda: calls.append("up"))
+        return begin(lambda: calls.append("up"))
 
-    monkeypatch.setattr(detach, "run_detached", run_detached)
+    monkeypatch.setattr(serve, "run_detached", run_detached)
     assert procsup("run", "--detach", "--state-dir", str(tmp_path), file(GOOD))[0] == 0
     assert logs == [os.path.join(tmp_path, "daemon.log")]
     assert calls == ["up"]

@@ -1,0 +1,81 @@
+"""The daemon's errand: understand the file, choose the places, supervise, and tell what happens. Imports no click."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from procsup.cli.exits import ExitStatus
+from procsup.cli.forerunner import Errand
+from procsup.cli.narrate import Narrator
+from procsup.cli.paint import paint_for
+from procsup.cli.patient import PatientWriter
+from procsup.cli.terminal import complain, write_error
+from procsup.cli.understanding import complaints_of, counted, in_full, is_usable, understand
+from procsup.core.spec import SupervisorSpec
+from procsup.runtime import daemon
+from procsup.runtime.detach import run_detached
+from procsup.runtime.failure import CannotRun
+from procsup.runtime.places import Places, choose
+from procsup.wire.events import Event
+
+if TYPE_CHECKING:
+    from procsup.config.config import Config
+    from procsup.core.spec import ChildSpec
+
+_LAST_WORDS = 1.0
+"""Seconds that a terminal which does not read is given to take the last lines."""
+
+
+def serve(errand: Errand) -> int:
+    """Runs the daemon, or detaches it; the exit status."""
+    outcome = understand(errand.file)
+    complaints = complaints_of(outcome)
+    if complaints:
+        write_error(in_full(complaints))
+    if not is_usable(outcome, errand.strict):
+        complain(f"cannot run {errand.file}: {counted(complaints)}")
+        return ExitStatus.CONFIG
+    try:
+        places = choose(
+            outcome.daemon,
+            os.environ,
+            os.geteuid(),
+            socket=errand.socket,
+            state_dir=errand.state_dir,
+            log_dir=errand.log_dir,
+        )
+        if not errand.detach:
+            return _supervise(outcome, places, None)
+        log = os.path.join(places.state_dir, "daemon.log")
+        return run_detached(lambda ready: _supervise(outcome, places, ready), log)
+    except CannotRun as failure:
+        complain(str(failure))
+        return failure.status
+
+
+def _supervise(config: "Config", places: Places, ready: Callable[[], None] | None) -> int:
+    """Until the tree is down.
+
+    Raises:
+        CannotRun: nothing was started.
+    """
+    narrator = Narrator(paint_for(sys.stderr), tuple(_names(config.tree)))
+    writer = PatientWriter(sys.stderr.fileno())
+
+    def tell(event: Event) -> None:
+        writer.write("".join(f"{line}\n" for line in narrator.tell(event.as_json())))
+
+    try:
+        return daemon.run(config, places, on_event=tell, ready=ready)
+    finally:
+        writer.finish(_LAST_WORDS)
+
+
+def _names(tree: SupervisorSpec) -> Iterator[str]:
+    unseen: list[ChildSpec] = [tree]
+    while unseen:
+        child = unseen.pop()
+        yield child.name
+        if isinstance(child, SupervisorSpec):
+            unseen.extend(child.children)

@@ -1,0 +1,204 @@
+"""What `procsup check` shows: the tree as it was understood, the complaints, and both as JSON. Pure.
+
+The JSON is stable: keys may be added, none changes its meaning.
+
+    {"ok": bool, "file": FILE, "tree": SUPERVISOR or null, "errors": [COMPLAINT, ...], "warnings": [COMPLAINT, ...]}
+
+    ok           there are no errors, and so there is a tree
+    file         absolute when ok, else as it was named
+    COMPLAINT    {"file", "line": N or null, "path", "problem", "found", "expected", "hint"}, "" where nothing is said
+    SUPERVISOR   {"type": "supervisor", "name", "strategy", "intensity", "period", "auto_shutdown", CHILD, "children"}
+    WORKER       {"type": "worker", "name", "command": [WORD, ...], "cwd", "env": [NAME, ...], "inherit_env",
+                 "umask": "027" or null, CHILD, "stop_signal", "normal_exits": [CODE or "SIGNAL", ...]}
+    CHILD        "restart", "significant", "shutdown": seconds, "brutal_kill" or "infinity"; all null on the root
+
+Times are in seconds. Of the environment only the names are shown, because values may be secrets.
+
+The tree may be a thousand supervisors deep, so nothing here recurses; `json_text` is there because json.dumps does.
+"""
+
+import json
+import shlex
+from collections.abc import Iterable
+
+from procsup.config.complaint import Complaint, ConfigError
+from procsup.config.config import Config
+from procsup.config.durations import duration_text
+from procsup.core.spec import AutoShutdown, ChildSpec, Restart, SupervisorSpec, WorkerSpec
+
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+_WIDTH = 120
+
+
+def tree_lines(config: Config) -> list[str]:
+    """The tree, one line for each child, without line ends and without anything that a terminal would obey."""
+    lines: list[str] = []
+    todo: list[tuple[str, str, ChildSpec]] = [("", "", config.tree)]  # what is before the name, what is below it
+    while todo:
+        before, below, spec = todo.pop()
+        lines.append(before + _printable(_line(spec)))
+        if isinstance(spec, SupervisorSpec):
+            *most, last = spec.children or (None,)
+            if last is not None:
+                todo.append((f"{below}└── ", f"{below}    ", last))
+            todo += [(f"{below}├── ", f"{below}│   ", child) for child in reversed(most) if child is not None]
+    return lines
+
+
+def complaint_text(complaint: Complaint) -> str:
+    """FILE:LINE: error: PATH: PROBLEM; found …, expected …; HINT. One line where it fits, else one for each part."""
+    line = "" if complaint.line is None else f":{complaint.line}"
+    kind = "warning" if complaint.warning else "error"
+    path = f"{complaint.path}: " if complaint.path else ""
+    found = f"found {complaint.found}" if complaint.found else ""
+    expected = f"expected {complaint.expected}" if complaint.expected else ""
+    parts = [
+        f"{complaint.file}{line}: {kind}: {path}{complaint.problem}",
+        ", ".join(filter(None, (found, expected))),
+        complaint.hint,
+    ]
+    parts = [_printable(part) for part in parts if part]
+    text = "; ".join(parts)
+    return text if len(text) <= _WIDTH else "\n    ".join(parts)
+
+
+def as_json(file: str, outcome: Config | ConfigError) -> dict[str, Json]:
+    """The object described above. `file` is as the user named it."""
+    if isinstance(outcome, Config):
+        return {
+            "ok": True,
+            "file": outcome.file,
+            "tree": _tree(outcome.tree),
+            "errors": [],
+            "warnings": _complaints(outcome.warnings),
+        }
+    return {
+        "ok": False,
+        "file": file,
+        "tree": None,
+        "errors": _complaints(c for c in outcome.complaints if not c.warning),
+        "warnings": _complaints(c for c in outcome.complaints if c.warning),
+    }
+
+
+def json_text(value: Json) -> str:
+    """`value` as JSON in one line, however deep it is."""
+    pieces: list[str] = []
+    todo: list[_Punctuation | Json] = [value]
+    while todo:
+        item = todo.pop()
+        match item:
+            case _Punctuation():
+                pieces.append(item.text)
+            case dict() if item:
+                todo.append(_CLOSE_OBJECT)
+                for key, inner in reversed(item.items()):
+                    todo += (inner, _Punctuation(f"{json.dumps(key)}: "), _COMMA)
+                todo[-1] = _OPEN_OBJECT
+            case list() if item:
+                todo.append(_CLOSE_LIST)
+                for inner in reversed(item):
+                    todo += (inner, _COMMA)
+                todo[-1] = _OPEN_LIST
+            case _:
+                pieces.append(json.dumps(item))
+    return "".join(pieces)
+
+
+class _Punctuation:
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+_COMMA = _Punctuation(", ")
+_OPEN_OBJECT, _CLOSE_OBJECT = _Punctuation("{"), _Punctuation("}")
+_OPEN_LIST, _CLOSE_LIST = _Punctuation("["), _Punctuation("]")
+
+
+def _line(spec: ChildSpec) -> str:
+    parts = [spec.name]
+    if isinstance(spec, SupervisorSpec):
+        limit = f"{spec.intensity} in {duration_text(spec.period)}"
+        auto_shutdown = f", auto_shutdown {spec.auto_shutdown}" if spec.auto_shutdown != AutoShutdown.NEVER else ""
+        parts.append(f"{spec.strategy}, {limit}{auto_shutdown}")
+    if spec.restart is not Restart.PERMANENT or spec.significant:
+        parts.append(f"[{spec.restart}{', significant' if spec.significant else ''}]")
+    if isinstance(spec, WorkerSpec):
+        parts.append(shlex.join(spec.program.command))
+    return "  ".join(parts)
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _complaints(complaints: Iterable[Complaint]) -> list[Json]:
+    return [
+        {
+            "file": c.file,
+            "line": c.line,
+            "path": c.path,
+            "problem": c.problem,
+            "found": c.found,
+            "expected": c.expected,
+            "hint": c.hint,
+        }
+        for c in complaints
+    ]
+
+
+def _tree(root: SupervisorSpec) -> Json:
+    top: list[Json] = []
+    todo: list[tuple[ChildSpec, list[Json]]] = [(root, top)]
+    while todo:
+        spec, siblings = todo.pop()
+        children: list[Json] = []
+        if isinstance(spec, SupervisorSpec):
+            siblings.append(_supervisor(spec, children, is_root=spec is root))
+            todo += [(child, children) for child in reversed(spec.children)]
+        else:
+            siblings.append(_worker(spec))
+    return top[0]
+
+
+def _supervisor(spec: SupervisorSpec, children: list[Json], *, is_root: bool) -> dict[str, Json]:
+    return {
+        "type": "supervisor",
+        "name": spec.name,
+        "strategy": spec.strategy.value,
+        "intensity": spec.intensity,
+        "period": spec.period,
+        "auto_shutdown": spec.auto_shutdown.value,
+        "restart": None if is_root else spec.restart.value,
+        "significant": None if is_root else spec.significant,
+        "shutdown": None if is_root else spec.shutdown,
+        "children": children,
+    }
+
+
+def _worker(spec: WorkerSpec) -> dict[str, Json]:
+    program = spec.program
+    return {
+        "type": "worker",
+        "name": spec.name,
+        "command": list(program.command),
+        "cwd": program.cwd,
+        "env": [name for name, _ in program.env],
+        "inherit_env": program.inherit_env,
+        "umask": None if program.umask is None else f"{program.umask:03o}",
+        "restart": spec.restart.value,
+        "significant": spec.significant,
+        "shutdown": spec.shutdown,
+        "stop_signal": spec.stop_signal,
+        "normal_exits": _in_order(spec.normal_exits),
+    }
+
+
+def _in_order(exits: Iterable[int | str]) -> list[Json]:
+    """Codes, then signals."""
+    return sorted(exits, key=lambda exit: (isinstance(exit, str), exit))
