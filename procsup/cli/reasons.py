@@ -54,12 +54,12 @@ def why_the_tree_is_down(reason: str) -> str:
 
 
 def _failed_child(reason: str) -> str:
-    """The innermost child is the one that failed; the supervisors above it only pass that on. A name may hold spaces,
+    """The last child named is the one that failed; the supervisors above it only pass that on. A name may hold spaces,
     so it is what stands between the words that we know."""
     for known in (" start_failed ", " start_spec "):
         names, found, why = reason.rpartition(known)
         if found:
-            child = names.rpartition("failed_to_start_child ")[2]
+            child = names.rpartition("failed_to_start_child ")[2].rpartition("/")[2]
             return f"its child {child} cannot start: {reason_in_words(found.strip() + ' ' + why)}"
     return reason
 

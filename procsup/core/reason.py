@@ -10,7 +10,8 @@ The vocabulary of DESIGN § 3.2. Every reason has one text form, which the journ
     killed                      our KILL after the shutdown time, or brutal_kill
     gave_up                     a supervisor that reached its restart intensity; counts as shutdown
     auto_shutdown               a supervisor that ended with its significant children; counts as shutdown
-    failed_to_start_child NAME REASON      a supervisor whose child could not start
+    failed_to_start_child NAME[/NAME...] REASON     a supervisor whose child could not start; below it, if that is a
+                                supervisor, the one that failed it, and so on
     start_spec COMPLAINT        a supervisor whose children contradict each other
 
 Deviation from OTP: `gave_up` and `auto_shutdown` are told apart from `shutdown`; policy.py judges the three alike.
@@ -87,7 +88,12 @@ class FailedToStartChild:
     reason: "StartFailure"
 
     def __str__(self) -> str:
-        return f"failed_to_start_child {self.name} {self.reason}"
+        names = [self.name]
+        reason = self.reason
+        while isinstance(reason, FailedToStartChild):
+            names.append(reason.name)
+            reason = reason.reason
+        return f"failed_to_start_child {'/'.join(names)} {reason}"
 
 
 @dataclass(frozen=True, slots=True)
