@@ -225,6 +225,8 @@ def _why_removed(event: Happening) -> str:
             return "an operator deleted it"
         case "start_failed":
             return "it could not start"
+        case "restarted":
+            return "it was not in the file, and its supervisor begins anew"
         case other:
             return other
 

@@ -38,8 +38,9 @@ def tell_result(result: object, in_words: InWords) -> ExitStatus:
 
 
 def _message(result: Result) -> str:
-    reason = result.get("reason")
-    return str(result.get("message")) if reason is None else f"cannot start: {reason_in_words(str(reason))}"
+    if result.get("kind") == "failed" and isinstance(result.get("reason"), str):
+        return f"cannot start: {reason_in_words(result['reason'])}"
+    return str(result.get("message"))
 
 
 def reached(result: Result) -> str:

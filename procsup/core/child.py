@@ -47,7 +47,7 @@ _NEXT: dict[State, frozenset[State]] = {
     State.STARTING: frozenset({State.RUNNING, State.DOOMED, State.STOPPING, State.RESTARTING, State.DOWN}),
     State.RUNNING: frozenset({State.DOOMED, State.STOPPING, State.EXITED}),
     State.DOOMED: frozenset({State.STOPPING, State.CLEARING, State.DOWN}),
-    State.STOPPING: frozenset({State.DOWN}),
+    State.STOPPING: frozenset({State.CLEARING, State.DOWN}),
     State.EXITED: frozenset({State.CLEARING, State.DOWN}),
     State.CLEARING: frozenset({State.DOWN}),
     State.RESTARTING: frozenset({State.DOWN}),

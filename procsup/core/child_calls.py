@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from procsup.core.agenda import Agenda, Purpose
 from procsup.core.calls import DeleteChild, Refusal, RestartChild, StartChild, TerminateChild
-from procsup.core.child import Child, State
+from procsup.core.child import Child, State, Wanted
 from procsup.core.spec import is_bad_combination
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def _terminate_child(supervisor: "Supervisor", child: Child | None, ref: int | N
     if child is None:
         supervisor.book.reply(ref, Refusal.NOT_FOUND)
     else:
+        supervisor.book.answer_waiters(child, Wanted.UP, Refusal.OVERTAKEN)
         supervisor.open(Agenda(Purpose.CALL, None, ref=ref), doomed=[child])
 
 
@@ -63,7 +64,9 @@ def _restart_child(supervisor: "Supervisor", child: Child | None, ref: int | Non
     if child is None or refusal is not None:
         supervisor.book.reply(ref, refusal)
     else:
-        child.held = False
+        if child.held:
+            child.held = False
+            supervisor.book.record("released", child, None)
         supervisor.open(Agenda(Purpose.CALL, None, start=[child], ref=ref))
 
 

@@ -40,6 +40,9 @@ def _stop(book: Book, supervisor: Supervisor, child: Child, ref: int) -> None:
         child.held = True
         book.record("held", child, None)
     book.answer_waiters(child, Wanted.UP, Refusal.OVERTAKEN)
+    if child.agenda is not None and child in child.agenda.start:
+        book.reply(child.agenda.ref, Refusal.OVERTAKEN)
+        child.agenda.ref = None
     book.add_waiter(child, ref, Wanted.DOWN)
     match child.state:
         case State.DOWN:
@@ -48,8 +51,10 @@ def _stop(book: Book, supervisor: Supervisor, child: Child, ref: int) -> None:
             supervisor.open(Agenda(Purpose.COMMAND, child.cause), doomed=[child])
         case State.STARTING:
             supervisor.begin_stop(child, child.cause)
-        case State.EXITED | State.RESTARTING:
+        case State.EXITED:
             supervisor.bury(child)
+        case State.RESTARTING:
+            supervisor.abandon_retry(child)
         case State.DOOMED | State.STOPPING | State.CLEARING:
             pass
         case _:
@@ -95,9 +100,10 @@ def _release(book: Book, child: Child, ref: int) -> None:
 def _start_when_down(supervisor: Supervisor, child: Child) -> None:
     """At once if nothing stands in the way; after its stop if that is all; else when its supervisor has time."""
     agenda = child.agenda
+    is_settled = child.state in (State.DOWN, State.CLEARING)
     if agenda is not None and agenda.purpose is Purpose.COMMAND:
         agenda.start = [child]
-    elif agenda is None and supervisor.is_serving and supervisor.spec.strategy is Strategy.ONE_FOR_ONE:
+    elif agenda is None and is_settled and supervisor.is_serving and supervisor.spec.strategy is Strategy.ONE_FOR_ONE:
         child_calls.start_now(supervisor, child)
     else:
         supervisor.wait_turn(None, child)

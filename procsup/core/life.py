@@ -5,6 +5,7 @@ time, KILL. A worker whose main process ends by itself keeps its reason, and wha
 sequence. What becomes of the child is its supervisor's business: every fact ends with telling it.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from procsup.core.actions import Signal, Spawn
@@ -35,11 +36,12 @@ def stop(book: Book, child: Child, cause: int | None) -> None:
 
 
 def kill(book: Book, child: Child) -> None:
-    """The shutdown time is over, or there is none to lose."""
-    if child.how not in ("killed", "brutal_kill"):
+    """The shutdown time is over, or there is none to lose. Before it has a pid there is nobody to kill: then the stop
+    sequence, which begins with the pid, will know of the hurry.
+    """
+    if child.pid is not None and not child.gone and child.how not in ("killed", "brutal_kill"):
         child.how = "killed"
-        if child.pid is not None:
-            book.actions.append(Signal(child.life, "SIGKILL"))
+        book.actions.append(Signal(child.life, "SIGKILL"))
 
 
 def started(book: Book, life: int, pid: int) -> None:
@@ -53,10 +55,15 @@ def started(book: Book, life: int, pid: int) -> None:
             child.starts += 1
             book.record("ready", child, cause, type="worker")
             _parent(child).on_ready(child)
-        case State.STOPPING:
-            _send_stop(book, child)
+        case State.STOPPING:  # decided while the spawn was under way; it may be dead by now: look at all facts first
+            book.todo.append(partial(_stop_late, book, child, life))
         case _:
             pass
+
+
+def _stop_late(book: Book, child: Child, life: int) -> None:
+    if child.life == life and not child.gone and not child.how:
+        _send_stop(book, child)
 
 
 def spawn_failed(book: Book, life: int, stage: str, errno: str) -> None:
@@ -71,7 +78,7 @@ def spawn_failed(book: Book, life: int, stage: str, errno: str) -> None:
 
 def exited(book: Book, life: int, ended: WorkerExit, gone: bool, tail: tuple[str, ...]) -> None:
     child = book.lives[life]
-    if child.state is State.STOPPING:
+    if child.state is State.STOPPING and child.how:
         child.ended = ended
         if gone:
             _stopped(book, child)
@@ -83,8 +90,8 @@ def exited(book: Book, life: int, ended: WorkerExit, gone: bool, tail: tuple[str
     book.record("exited", child, None, type="worker", reason=str(reason), pid=child.pid, uptime=uptime, tail=lines)
     if gone:
         book.end_life(child)
-    else:
-        _send_stop(book, child)
+    else:  # the rest of its group gets the stop sequence, unless the next fact is that it is gone too
+        book.todo.append(partial(_stop_late, book, child, life))
     _parent(child).on_exit(child, reason)
 
 

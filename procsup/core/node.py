@@ -104,16 +104,21 @@ class Node:
                 self._book.record("lost_output", child, None, bytes=lost, reason=errno)
                 child.cause = cause
             case TimePassed():
-                self._expire()
+                self._book.todo.append(self._expire)
             case ShutdownRequested():
                 self._shut_down()
             case Booted(pid=pid, file=file, version=version):
                 cause = self._book.record("daemon_started", self.root, None, pid=pid, file=file, version=version)
                 self._supervisor.begin(cause)
+                if self._shutdown_requested is not None:
+                    self._supervisor.cease(None)
             case _:
                 assert_never(event)
 
     def _call(self, ref: int, call: Call) -> None:
+        if self.root.state is State.DOWN:  # over, or not begun
+            self._book.reply(ref, Refusal.NOPROC)
+            return
         if not isinstance(call, StartChild | TerminateChild | RestartChild | DeleteChild):
             commands.obey(self._book, ref, call)
             return
@@ -140,5 +145,5 @@ class Node:
                 self._supervisor.cease(None)
         elif book.now - self._shutdown_requested > HURRY_AFTER:
             book.hurried = True
-            self._supervisor.hurry()
+            book.todo.append(self._supervisor.hurry)
 

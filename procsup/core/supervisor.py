@@ -65,6 +65,14 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """An operator stopped the child at which a restart had failed: what is down of its group is to be started."""
+
+    order: int
+    child: Child
+
+
+@dataclass(frozen=True, slots=True)
 class WaitingCall:
     """One of OTP's calls, or a child that an operator wants started."""
 
@@ -85,17 +93,18 @@ class Supervisor:
 
     __slots__ = (
         "_arrivals",
+        "_end_cause",
         "_will_pump",
         "active_significant",
         "agendas",
         "book",
-        "call_is_open",
         "calls",
         "child",
         "children",
         "decisions",
         "ending",
         "hurried",
+        "open_call",
         "spec",
         "window",
     )
@@ -106,12 +115,13 @@ class Supervisor:
         self.child = child
         self.children: dict[str, Child] = {}
         self.window = Window(spec.intensity, spec.period)
-        self.decisions: deque[ChildExit | Retry] = deque()
+        self.decisions: deque[ChildExit | Retry | Rest] = deque()
         self.calls: deque[WaitingCall] = deque()
         self.agendas = 0
-        self.call_is_open = False
+        self.open_call: Agenda | None = None
         self.active_significant = 0
         self.ending: Ending | None = None
+        self._end_cause: int | None = None
         self.hurried = False
         self._arrivals = 0
         self._will_pump = False
@@ -135,10 +145,11 @@ class Supervisor:
         if self.ending is not None:
             return
         self.ending = ending
+        self._end_cause = cause
         self._refuse_all_calls()
         self.decisions.clear()
         agenda = Agenda(Purpose.END, cause)
-        self.agendas, self.call_is_open = 0, False
+        self.agendas = 0
         self.open(agenda, doomed=self.children.values())
 
     def hurry(self) -> None:
@@ -150,7 +161,7 @@ class Supervisor:
             for child in supervisor.children.values():
                 if child.supervisor is not None:
                     subtree.append(child.supervisor)
-                elif child.state in (State.STOPPING, State.CLEARING):
+                elif child.state in (State.STOPPING, State.CLEARING, State.EXITED):
                     life.kill(self.book, child)
 
     @property
@@ -194,7 +205,7 @@ class Supervisor:
         if agenda.purpose is Purpose.BOOT:
             self.end(FailedToStartChild(child.name, reason), child.cause)
             return
-        if agenda.is_new:
+        if agenda.is_new or child.is_temporary:
             self.remove(child, "start_failed")
         self.book.reply(agenda.ref, reason)
         agenda.ref = None
@@ -202,7 +213,7 @@ class Supervisor:
         self._close(agenda)
 
     def on_exit(self, child: Child, reason: Reason) -> None:
-        """A child ended by itself: RUNNING, or DOOMED and overtaken by its own end."""
+        """A child ended by itself: RUNNING, or DOOMED or about to be stopped and overtaken by its own end."""
         if child.state is State.RUNNING:
             child.change(State.EXITED, self.book.now)
             self.decisions.append(ChildExit(self._arrival(), child, child.life, reason, child.cause))
@@ -213,10 +224,12 @@ class Supervisor:
     def on_down(self, child: Child) -> None:
         """Nothing of the child is left: it is DOWN."""
         self.book.answer_waiters(child, Wanted.DOWN)
-        if child.is_temporary and not child.held and self.is_serving:
+        agenda = child.agenda
+        comes_back = child.held or (agenda is not None and child in agenda.start[-1:])
+        if child.is_temporary and not comes_back and self.is_serving:
             self.remove(child, "temporary")
-        if child.agenda is not None:
-            self._go_on(child.agenda)
+        if agenda is not None:
+            self._go_on(agenda)
 
     # Decisions
 
@@ -242,17 +255,17 @@ class Supervisor:
             return
         self._decide_soon()
 
-    def _may_decide(self, decision: ChildExit | Retry, call: WaitingCall | None) -> bool:
+    def _may_decide(self, decision: ChildExit | Retry | Rest, call: WaitingCall | None) -> bool:
         """Under one_for_one exits go past other restarts and past the calls that wait for those; a retry only past
         other restarts.
         """
         if self.spec.strategy is not Strategy.ONE_FOR_ONE:
             return not self.agendas
-        if self.call_is_open:
+        if self.open_call is not None:
             return False
         return isinstance(decision, ChildExit) or call is None or decision.order < call.order
 
-    def _decide(self, decision: ChildExit | Retry) -> None:
+    def _decide(self, decision: ChildExit | Retry | Rest) -> None:
         match decision:
             case ChildExit(child=child, life=number, reason=reason, cause=cause):
                 if child.state is State.EXITED and child.life == number:
@@ -261,8 +274,8 @@ class Supervisor:
                 again = self.children.get(name)
                 if again is not None and again.state is State.RESTARTING:
                     self._restart(again, cause)
-                elif again is not None and again.held:
-                    self._start_rest(again, cause)
+            case Rest(child=stopped):
+                self._start_rest(stopped)
 
     def _decide_exit(self, child: Child, reason: Reason, cause: int | None) -> None:
         """As do_restart/3."""
@@ -303,18 +316,25 @@ class Supervisor:
         cause = self.book.record("restarting", self.child, cause, child=child.name, group=others, **budget)
         self.open(Agenda(Purpose.RESTART, cause, start=_startable(group)), doomed=group)
 
-    def _start_rest(self, held: Child, cause: int | None) -> None:
-        """An operator stopped the child at which a restart had failed: the rest of its group starts without it."""
-        group = affected(self.spec.strategy, self.children, held)
-        rest = [child for child in group if child.state is State.DOWN and not child.held]
-        self.open(Agenda(Purpose.RESTART, cause, start=_startable(rest)))
+    def abandon_retry(self, child: Child) -> None:
+        """An operator stops a child that is RESTARTING: its group must not wait for it."""
+        self.bury(child)
+        self.decisions.append(Rest(self._arrival(), child))
+        self._decide_soon()
+
+    def _start_rest(self, stopped: Child) -> None:
+        if self.children.get(stopped.name) is stopped:
+            group = affected(self.spec.strategy, self.children, stopped)
+            rest = [child for child in group if child.state is State.DOWN and not child.held]
+            self.open(Agenda(Purpose.RESTART, stopped.cause, start=_startable(rest)))
 
     # Agendas
 
     def open(self, agenda: Agenda, doomed: Iterable[Child] = ()) -> None:
         """Begin: from now on the doomed, and what is to be started, belong to the agenda."""
         self.agendas += 1
-        self.call_is_open |= agenda.purpose is Purpose.CALL
+        if agenda.purpose is Purpose.CALL:
+            self.open_call = agenda
         group = tuple(doomed)
         agenda.members = (*group, *agenda.start)
         for child in agenda.members:
@@ -380,7 +400,7 @@ class Supervisor:
             case Purpose.END:
                 self._is_down()
             case Purpose.CALL:
-                self.call_is_open = False
+                self.open_call = None
                 self.book.reply(agenda.ref)
             case Purpose.RESTART | Purpose.COMMAND:
                 pass
@@ -400,6 +420,11 @@ class Supervisor:
 
     # As the child of another supervisor, or as the root
 
+    def adopt_spec(self, spec: SupervisorSpec) -> None:
+        """While it is down: the place is the same, the supervisor may be another one."""
+        self.spec = spec
+        self.window = Window(spec.intensity, spec.period)
+
     def begin(self, cause: int | None) -> None:
         """DOWN → STARTING."""
         child, book = self.child, self.book
@@ -417,9 +442,9 @@ class Supervisor:
         child.change(State.STOPPING, book.now)
         cause = book.record("stopping", child, cause, type="supervisor")
         parent = child.parent
-        if self.spec.shutdown in ("brutal_kill", 0) or (parent is not None and parent.hurried):
+        if parent is not None and (parent.hurried or self.spec.shutdown in ("brutal_kill", 0)):
             self.hurry()
-        elif not isinstance(self.spec.shutdown, str):
+        elif parent is not None and not isinstance(self.spec.shutdown, str):
             book.timers.set(book.now + self.spec.shutdown, child.life)
         self.end(SHUTDOWN, cause)
 
@@ -446,10 +471,10 @@ class Supervisor:
             book.record("stopped", child, child.cause, type="supervisor", reason=reason, how=how)
             tell = partial(Supervisor.on_down, child=child)
         elif isinstance(ending, Shutdown | GaveUp | AutoShutdownFired):
-            book.record("exited", child, child.cause, type="supervisor", reason=str(ending))
+            book.record("exited", child, self._end_cause, type="supervisor", reason=str(ending))
             tell = partial(Supervisor.on_exit, child=child, reason=ending)
         else:
-            book.record("start_failed", child, child.cause, type="supervisor", reason=str(ending))
+            book.record("start_failed", child, self._end_cause, type="supervisor", reason=str(ending))
             tell = partial(Supervisor.on_start_failed, child=child, reason=ending)
         if child.parent is not None:
             tell(child.parent)
@@ -475,11 +500,14 @@ class Supervisor:
             old = before.pop(spec.name, None)
             if old is not None and isinstance(old.spec, SupervisorSpec) == isinstance(spec, SupervisorSpec):
                 old.spec = spec
+                if old.supervisor is not None and isinstance(spec, SupervisorSpec):
+                    old.supervisor.adopt_spec(spec)
                 old.position = len(self.children)
                 self.children[spec.name] = old
             else:
                 self.add(spec)
         for child in before.values():
+            self.book.record("child_removed", child, self.child.cause, why="restarted")
             self._forget(child)
         self.active_significant = 0
 
@@ -513,10 +541,10 @@ class Supervisor:
         for waiting in self.calls:
             self.book.reply(waiting.ref, Refusal.NOPROC)
         self.calls.clear()
+        if self.open_call is not None:
+            self.book.reply(self.open_call.ref, Refusal.NOPROC)
+            self.open_call = None
         for child in self.children.values():
-            if child.agenda is not None:
-                self.book.reply(child.agenda.ref, Refusal.NOPROC)
-                child.agenda.ref = None
             self.book.answer_waiters(child, Wanted.UP, Refusal.NOPROC)
 
     def wait_turn(self, ref: int | None, call: ChildCall | Child) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from procsup.core.calls import Refusal
 from procsup.core.child import Child, State
 from procsup.core.node import Node
-from procsup.core.reason import GAVE_UP, is_abnormal
+from procsup.core.reason import GAVE_UP, KILLED, is_abnormal
 from procsup.core.spec import ChildSpec
 from procsup.core.supervisor import Supervisor
 
@@ -70,10 +70,14 @@ def which_children(node: Node, path: str) -> tuple[Listed, ...] | Refusal:
     supervisor = _running(node, path)
     if supervisor is None:
         return Refusal.NOPROC
-    return tuple(
-        Listed(child.name, _LISTED.get(child.state, "running"), child.pid, child.type)
-        for child in supervisor.children.values()
-    )
+    return tuple(_list(child) for child in supervisor.children.values())
+
+
+def _list(child: Child) -> Listed:
+    without = _LISTED.get(child.state)
+    if without is not None:
+        return Listed(child.name, without, None, child.type)
+    return Listed(child.name, "running", child.pid, child.type)
 
 
 def count_children(node: Node, path: str) -> Counts | Refusal:
@@ -133,6 +137,8 @@ def _is_missing(child: Child) -> bool:
         return False
     if child.state is not State.DOWN or child.last_exit is None:
         return True
+    if child.last_exit is KILLED:  # by us
+        return False
     return is_abnormal(child.last_exit) or child.last_exit is GAVE_UP
 
 

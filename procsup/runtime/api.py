@@ -208,7 +208,8 @@ class Api:
         if error is None:
             return self._success(path)
         if isinstance(error, Refusal):
-            return _failed(path, _KINDS.get(error, "refused"), f"cannot {verb} {_name(path)}: {_REFUSALS[error]}")
+            why = f"cannot {verb} {_name(path)}: {_REFUSALS[error]}"
+            return _failed(path, _KINDS.get(error, "refused"), why, error.value)
         return _failed(path, "failed", f"cannot {verb} {_name(path)}: {error}", str(error))
 
     def _success(self, path: str) -> JSON:
@@ -250,9 +251,10 @@ class Api:
         for child in self._names.all(names):
             if child.supervisor is not None:
                 why = f"cannot signal {child.name}: it is a supervisor, which is no process"
-                results.append(_failed(child.path, "refused", why))
+                results.append(_failed(child.path, "refused", why, "supervisor"))
             elif child.pid is None or not self._reaper.signal_leader(child.life, number):
-                results.append(_failed(child.path, "refused", f"cannot signal {child.name}: it is not running"))
+                why = f"cannot signal {child.name}: it is not running"
+                results.append(_failed(child.path, "refused", why, "not_running"))
             else:
                 results.append(self._success(child.path))
         return {"results": results}
@@ -293,7 +295,7 @@ _KINDS = {
 }
 
 
-def _failed(path: str, kind: str, message: str, reason: str | None = None) -> JSON:
+def _failed(path: str, kind: str, message: str, reason: str) -> JSON:
     return {"path": path, "ok": False, "kind": kind, "message": message, "reason": reason}
 
 

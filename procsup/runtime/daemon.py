@@ -2,7 +2,8 @@
 
 One turn: hand the queued events to the node, perform its actions (whose results are queued as the next events), tell
 those who listen, then wait for descriptors, signals or the next deadline. Deaths that one turn finds are handed over
-together, in start order, so that the core knows them all before it decides about any.
+together, in start order, so that the core knows them all before it decides about any. A start that failed is handed
+over after whatever came in meanwhile, as OTP's message to try again is queued behind what waits in the mailbox.
 
 Laws: no OSError leaves the runtime; it becomes an event or a CannotRun. A bug of ours stops the tree in order and tells
 its story; a bug of the core, which cannot be asked any more, ends every worker directly.
@@ -100,6 +101,7 @@ class Daemon:
         self._on_event = on_event
         self._ready = ready
         self._events: list[Event] = []
+        self._failed_starts: list[SpawnFailed] = []
         self._records: list[tuple[Record, float, float]] = []
         self._outputs: dict[int, Output] = {}
         self._end: End | None = None
@@ -140,6 +142,8 @@ class Daemon:
             events, self._events[:] = list(self._events), []
             for action in self._node.handle(events, time.monotonic()):
                 self._perform(action)
+            if self._failed_starts:
+                break
         self._publish()
         if self._end is not None:
             return
@@ -148,6 +152,8 @@ class Daemon:
         except Exception:  # noqa: BLE001  # a bug of ours: the tree is stopped in order
             self._confess()
         self._take_deaths()
+        self._events += self._failed_starts
+        self._failed_starts.clear()
         if self._reaper.must_poll:
             self._reaper.poll()
         deadline = self._node.next_deadline()
@@ -156,7 +162,7 @@ class Daemon:
 
     def _patience(self) -> float | None:
         """Seconds to wait, None for ever."""
-        if self._events:
+        if self._events or self._failed_starts:
             return 0.0
         deadline = self._node.next_deadline()
         wait = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -191,7 +197,7 @@ class Daemon:
             case Record():
                 self._records.append((action, time.time(), time.monotonic()))
             case Spawn():
-                self._events.append(self._spawn(action))
+                self._spawn(action)
             case Signal(life=life, signal=name):
                 self._reaper.signal(life, signal_number(name))
             case Reply():
@@ -201,24 +207,26 @@ class Daemon:
             case _:
                 assert_never(action)
 
-    def _spawn(self, action: Spawn) -> Started | SpawnFailed:
+    def _spawn(self, action: Spawn) -> None:
         name = action.path.rpartition("/")[2]
         log = os.path.join(self._places.log_dir, f"{name}.log")
         output = Output(self._loop, log, action.life, self._lose)
         try:
             write_end = output.open()
         except OSError as error:
-            return SpawnFailed(action.life, "pipe", errno_name(error.errno or 0))
+            self._failed_starts.append(SpawnFailed(action.life, "pipe", errno_name(error.errno or 0)))
+            return
         try:
             pid = self._spawner.spawn(action.spec.program, action.path, action.starts, write_end)
         except SpawnFailure as failure:
             output.close()
-            return SpawnFailed(action.life, failure.stage, errno_name(failure.errno))
+            self._failed_starts.append(SpawnFailed(action.life, failure.stage, errno_name(failure.errno)))
+            return
         finally:
             os.close(write_end)
         self._outputs[action.life] = output
         self._reaper.adopt(action.life, pid)
-        return Started(action.life, pid)
+        self._events.append(Started(action.life, pid))
 
     def _lose(self, life: int, lost: int, errno: str) -> None:
         self._events.append(OutputLost(life, lost, errno))

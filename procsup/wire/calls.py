@@ -19,7 +19,9 @@ shutdown          {"status": N}: the tree is down and the daemon about to end; w
 events            {}; from then on every event is a notification {"method": "event", "params": EVENT} (events.py)
 
 RESULT is {"path", "ok": true, "state", "pid"} or {"path", "ok": false, "kind", "message", "reason"}; the kinds of
-failure are those of jsonrpc.Failure, and the reason is why a start failed (core/reason.py), else null.
+failure are those of jsonrpc.Failure; the reason is, of "failed", why the start failed (core/reason.py), else the
+refusal by its OTP name: running, restarting, not_found, noproc, already_started, already_present, bad_combination; or
+by ours: overtaken, root, unknown, not_running, supervisor.
 """
 
 from dataclasses import dataclass

@@ -25,7 +25,8 @@ escalated       a supervisor learned that the child supervisor gave up: child, v
 auto_shutdown   a supervisor ends with its significant child: child
 held, released  an operator stopped it; an operator let it run again
 child_added     a child was added: type
-child_removed   its spec is gone: why ("temporary" | "deleted" | "start_failed")
+child_removed   its spec is gone: why ("temporary" | "deleted" | "start_failed" |
+                "restarted": it was added, and its supervisor begins anew)
 lost_output     output of a worker could not be written: bytes (so far), reason
 daemon_stopped  the tree is down: status (exit status), reason
 """

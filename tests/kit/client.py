@@ -31,12 +31,12 @@ class Client:
 
     def __init__(self, path: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(DEADLINE)
         try:
-            self.socket.connect(path)
+            self.socket.connect(path)  # before the timeout is set: with one, a full queue of the listener is an error
         except OSError:
             self.socket.close()
             raise
+        self.socket.settimeout(DEADLINE)
         self._unread = b""
         self._last_id = 0
         self._answers: dict[Any, Json] = {}
@@ -154,6 +154,15 @@ class Events(Client):
     def wait(self, event: str, who: str | None = None, **details: Any) -> Json:
         """The first of the next events that fits."""
         return self.until(event, who, **details)[-1]
+
+    def so_far(self) -> list[Json]:
+        """The next events that have come already."""
+        seen: list[Json] = []
+        try:
+            while True:
+                seen.append(self.next_event(deadline=0))
+        except TimeoutError:
+            return seen
 
     def rest(self) -> list[Json]:
         """Every event until the daemon hangs up."""

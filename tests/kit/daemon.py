@@ -29,8 +29,8 @@ PROCSUP = (sys.executable, "-P", "-m", "procsup")
 
 
 class Daemon:
-    """`procsup run` of a tree, or of a `file` that is there already. Everything it writes is below `folder`, but for the
-    socket, whose path must be short.
+    """`procsup run` of a tree, or of a `file` that is there already. Everything it writes is below `folder`, but for
+    the socket, whose path must be short.
 
     `program` runs procsup, `options` follow FILE, `env` is laid over the test's environment. Arguments of Popen may
     follow. What is not given (`socket`, `state_dir`, `log_dir`) is this daemon's own.
@@ -64,12 +64,16 @@ class Daemon:
             self.file.write_text(tree)
         self._report, self._overlaps, self._locks = folder / "report", folder / "overlaps", folder / "locks"
         self._locks.mkdir()
+        gate = folder / "gate"
+        os.mkfifo(gate)
+        self._gate = os.open(gate, os.O_RDWR | os.O_CLOEXEC)
         self._stderr = folder / "stderr"
         self.environ = {
             **os.environ,
             "REPORT": str(self._report),
             "OVERLAPS": str(self._overlaps),
             "LOCKS": str(self._locks),
+            "GATE": str(gate),
             **(env or {}),
             **dict([self._mark.split("=")]),
         }
@@ -80,6 +84,7 @@ class Daemon:
                 [*program, "run", str(self.file), *places, *options], env=self.environ, cwd=folder, **popen
             )
         self._pidfd = os.pidfd_open(self._popen.pid)
+        self._began = processes.process(self._popen.pid).started
 
     def __enter__(self) -> Self:
         return self
@@ -181,6 +186,10 @@ class Daemon:
         mine = wait_until(lambda: _at_least(count, [p for n, p in self.report() if n == name]), f"{name} has reported")
         return processes.process(mine[-1])
 
+    def open_gate(self) -> None:
+        """Let one worker go on that waits at the gate, now or later."""
+        os.write(self._gate, b"go\n")
+
     def overlaps(self) -> list[str]:
         """Lives that found their predecessor alive."""
         return _lines(self._overlaps)
@@ -191,7 +200,14 @@ class Daemon:
 
     def remaining(self) -> list[Process]:
         """Every living process that comes from this daemon, without itself."""
-        return [found for found in processes.carrying(self._mark) if found.pid != self.pid]
+        return [found for found in self._marked() if found.pid != self.pid]
+
+    def _marked(self) -> list[Process]:
+        return processes.carrying(self._mark, self._began)
+
+    def owns(self, pid: int) -> bool:
+        """Whether the process of this pid comes from this daemon."""
+        return self._mark.encode() in processes.environ_of(pid)
 
     # The end
 
@@ -205,8 +221,9 @@ class Daemon:
         left = [f"{one.pid} {processes.command_of(one.pid)}" for one in self.remaining()]
         self._popen.kill()
         self._popen.wait()
-        processes.kill_all(lambda: processes.carrying(self._mark))
+        processes.kill_all(self._marked)
         os.close(self._pidfd)
+        os.close(self._gate)
         shutil.rmtree(self._short, ignore_errors=True)
         sys.stdout.write(f"--- what the daemon of {self.folder} told:\n{self.told()}\n")  # pytest shows it on failure
         assert was_killed or not left, f"the daemon ended and left behind: {', '.join(left)}"

@@ -75,10 +75,23 @@ def all_processes() -> Iterator[Process]:
                 yield process(int(entry))
 
 
-def carrying(variable: str) -> list[Process]:
-    """Every living process that was executed with `variable`, "NAME=VALUE", in its environment."""
+def carrying(variable: str, since: int = 0) -> list[Process]:
+    """Every living process that was executed with `variable`, "NAME=VALUE", in its environment, and that was not
+    started before `since`, a time as in Process.
+    """
     wanted = os.fsencode(variable)
-    return [found for found in all_processes() if wanted in environ_of(found.pid) and is_alive(found)]
+    young = (found for found in all_processes() if found.started >= since)
+    return [found for found in young if wanted in environ_of(found.pid) and is_alive(found)]
+
+
+def of_group(number: int) -> list[Process]:
+    """Every living process of a process group."""
+    found: list[Process] = []
+    for one in all_processes():
+        with contextlib.suppress(ProcessLookupError):
+            if stat_of(one.pid).group == number and is_alive(one):
+                found.append(one)
+    return found
 
 
 def environ_of(pid: int) -> list[bytes]:

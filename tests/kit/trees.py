@@ -3,10 +3,11 @@
     tree(supervisor("root", ["a", "b"], strategy="one_for_all"), worker("a", SLEEP), worker("b", sh("exit 1")))
 
 The programs are sh, which starts in a millisecond. They find in their environment where to report: $REPORT is a file to
-which they add lines, and Daemon.report_of reads.
+which they add lines, and Daemon.report_of reads; $GATE is one to read a line from, which Daemon.open_gate writes.
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,24 @@ def reports(then: str) -> tuple[str, ...]:
     return sh(f'echo "${{PROCSUP_NAME##*/}} $$" >> "$REPORT"; {then}')
 
 
+def python(script: str) -> tuple[str, ...]:
+    return (sys.executable, "-I", "-S", "-c", script)
+
+
+def waits_for(signal: str, then: str) -> tuple[str, ...]:
+    """Reports, waits for this signal and does as the Python statement says. Unlike a shell's trap and wait it never
+    misses the signal.
+    """
+    return python(f"""
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.{signal}])
+with open(os.environ["REPORT"], "a") as report:
+    report.write(os.environ["PROCSUP_NAME"].rpartition("/")[2] + f" {{os.getpid()}}\\n")
+signal.sigwait([signal.{signal}])
+{then}
+""")
+
+
 STAYS = reports("exec sleep 1000")
 """Obeys TERM."""
 
@@ -51,13 +70,14 @@ STUBBORN = sh("""trap '' TERM; echo "${PROCSUP_NAME##*/} $$" >> "$REPORT"; exec 
 FORKS_AND_LEAVES = sh("""sleep 1000 & echo "${PROCSUP_NAME##*/} $!" >> "$REPORT"; exit 1""")
 """Reports its child, which stays in its group, and ends."""
 
-FORKS_AND_LEAVES_STUBBORN = sh(
-    """trap '' TERM; sleep 1000 & echo "${PROCSUP_NAME##*/} $!" >> "$REPORT"; exit 1"""
-)
+FORKS_AND_LEAVES_STUBBORN = sh("""trap '' TERM; sleep 1000 & echo "${PROCSUP_NAME##*/} $!" >> "$REPORT"; exit 1""")
 """As FORKS_AND_LEAVES; the child ignores TERM."""
 
 FORKS_AND_STAYS = sh("""sleep 1000 & echo "${PROCSUP_NAME##*/} $!" >> "$REPORT"; wait""")
 """Reports its child and waits for it."""
+
+AT_THE_GATE = 'read -r go < "$GATE"'
+"""A part of a script: wait until the test opens the gate, once for each who waits there."""
 
 ALONE = 'exec 9>>"$LOCKS/${PROCSUP_NAME##*/}"; flock -n 9 || echo "${PROCSUP_NAME##*/} $$" >> "$OVERLAPS"'
 """The beginning of a script. A worker, with whatever it forks, holds the lock of its name while it lives, like a port;

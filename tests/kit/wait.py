@@ -1,6 +1,7 @@
 """Waiting for facts, with a deadline."""
 
 import select
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -18,12 +19,11 @@ def wait_until(fact: Callable[[], T], what: str, deadline: float = DEADLINE) -> 
     Raises:
         AssertionError: it did not become true in time.
     """
-    looks = int(deadline / _LOOK)
-    for _ in range(looks):
-        found = fact()
-        if found:
-            return found
+    end = time.monotonic() + deadline
+    while not (found := fact()) and time.monotonic() < end:
         let_pass(_LOOK)
+    if found:
+        return found
     raise AssertionError(f"waited {deadline} seconds in vain until {what}")
 
 

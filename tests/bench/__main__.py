@@ -1,0 +1,170 @@
+"""`python -m tests.bench [NAME...]`: what procsup costs, beside a floor in C, in one run.
+
+    .venv/bin/python -m tests.bench                    everything; two minutes or so
+    .venv/bin/python -m tests.bench restart start      some of it
+    .venv/bin/python -m tests.bench --json             for machines
+
+On standard output comes a table: measure, floor, procsup, their ratio, the target and whether it was met; what is done
+meanwhile is told on standard error. The floor (floor.c) does waitpid, vfork and execve and nothing else, and runs the
+same workers (worker.c), in turns with procsup. Each module says what exactly it measures.
+
+Times are those of the scheduler when others use the machine too; the header says how busy it was. With --realtime
+everything that is measured, on both sides, goes before what others run: that needs root, and gives figures that can be
+repeated on a busy machine.
+
+Status: 0 measured, whatever the verdicts; 1 something could not be measured; 2 usage.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tests.bench import idle, killed, memory, restart, start, status
+from tests.bench.figure import CannotMeasure, Figure
+from tests.bench.lab import Lab, Options
+
+BENCHMARKS: dict[str, Callable[[Lab], Iterator[Figure]]] = {
+    "restart": restart.measure,
+    "start": start.measure,
+    "killed": killed.measure,
+    "idle": idle.measure,
+    "memory": memory.measure,
+    "status": status.measure,
+}
+
+
+def main(words: Sequence[str]) -> int:
+    asked = _arguments().parse_args(words)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: sys.exit(128 + number))  # through every `with`, which cleans up
+    options = Options(asked.workers, asked.restarts, asked.rounds, asked.seconds, tuple(shlex.split(asked.command)))
+    figures: list[Figure] = []
+    failures: list[str] = []
+    try:
+        if asked.realtime:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        with Lab(options) as lab:
+            machine = _machine(lab, asked.realtime)
+            for name in asked.names or BENCHMARKS:
+                try:
+                    figures.extend(BENCHMARKS[name](lab))
+                except CannotMeasure as error:
+                    failures.append(f"{name}: {error}")
+                    lab.say(failures[-1])
+    except KeyboardInterrupt:
+        return 130
+    except PermissionError as error:
+        sys.stderr.write(f"cannot measure in real time: {error.strerror}\n")
+        return 1
+    sys.stdout.write(as_json(machine, figures, failures) if asked.json else as_table(machine, figures, failures))
+    return 1 if failures else 0
+
+
+def _arguments() -> argparse.ArgumentParser:
+    usual = Options()
+    parser = argparse.ArgumentParser("python -m tests.bench", description="What procsup costs, beside a floor in C.")
+    parser.add_argument("names", nargs="*", metavar="NAME", type=_benchmark, help=", ".join(BENCHMARKS))
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser.add_argument("--realtime", action="store_true", help="go before whatever else this machine runs (root)")
+    parser.add_argument("--workers", type=_at_least(2), default=usual.workers, help="instead of %(default)s")
+    parser.add_argument("--restarts", type=_at_least(1), default=usual.restarts, help="instead of %(default)s")
+    parser.add_argument("--rounds", type=_at_least(1), default=usual.rounds, help="instead of %(default)s")
+    parser.add_argument("--seconds", type=float, default=usual.idle_seconds, help="idle, instead of %(default)s")
+    parser.add_argument("--command", default=shlex.join(usual.command), help="what runs procsup: %(default)s")
+    return parser
+
+
+def _benchmark(name: str) -> str:
+    if name not in BENCHMARKS:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(BENCHMARKS)}")
+    return name
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise ValueError
+        return int(text)
+
+    number.__name__ = f"number from {least} up"  # argparse says it when it complains
+    return number
+
+
+def _machine(lab: Lab, realtime: bool) -> dict[str, Any]:
+    return {
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpus": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "compiler": shlex.join(lab.compiler) or None,
+        "realtime": realtime,
+    }
+
+
+def as_json(machine: dict[str, Any], figures: Sequence[Figure], failures: Sequence[str]) -> str:
+    rows = [
+        {
+            "measure": one.measure,
+            "unit": one.unit,
+            "floor": one.floor,
+            "procsup": one.procsup,
+            "ratio": one.ratio,
+            "target": one.target and {"limit": one.target.limit, "of": one.target.of},
+            "verdict": one.verdict,
+            "remark": one.remark,
+        }
+        for one in figures
+    ]
+    return json.dumps({"machine": machine, "figures": rows, "failures": failures}, indent=2) + "\n"
+
+
+def as_table(machine: dict[str, Any], figures: Sequence[Figure], failures: Sequence[str]) -> str:
+    lines = [
+        f"{machine['system']}, {machine['cpus']} CPUs, load {machine['load']:.2f}, Python {machine['python']}, "
+        f"C compiler: {machine['compiler'] or 'none, so no floor'}{', in real time' if machine['realtime'] else ''}"
+    ]
+    if machine["load"] > machine["cpus"] / 4 and not machine["realtime"]:
+        lines.append("The machine is busy: these are the scheduler's figures as much as procsup's; see --realtime.")
+    rows = [("measure", "floor", "procsup", "ratio", "target", "verdict", "")]
+    rows += [
+        (
+            one.measure,
+            _amount(one.floor, one.unit),
+            _amount(one.procsup, one.unit),
+            f"{one.ratio:.2f}" if one.ratio is not None else "-",
+            _target(one),
+            one.verdict.upper() if one.verdict == "missed" else one.verdict,
+            one.remark,
+        )
+        for one in figures
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    lines.append("")
+    for row in rows:
+        numbers = [cell.rjust(width) for cell, width in zip(row[1:5], widths[1:5], strict=True)]
+        lines.append("  ".join([row[0].ljust(widths[0]), *numbers, row[5].ljust(widths[5]), row[6]]).rstrip())
+    lines += ["", *(f"not measured: {failure}" for failure in failures)] if failures else []
+    return "\n".join(lines) + "\n"
+
+
+def _amount(value: float | None, unit: str) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if not unit else f"{value:.1f} {unit}"
+
+
+def _target(figure: Figure) -> str:
+    if figure.target is None:
+        return "-"
+    unit = "x" if figure.target.of == "ratio" else figure.unit
+    return f"<= {figure.target.limit:g} {unit}".rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

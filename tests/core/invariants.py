@@ -1,0 +1,275 @@
+"""What must hold whatever happens: checked at every event that the node is told of, and every action that it gives.
+
+    1. One life at a time: no Spawn at a path before the life there is gone (Emptied, Exited(gone), SpawnFailed).
+    2. Signals go only to lives that were Started and are not gone; facts of the same batch count.
+    3. Every Called is answered exactly once, at the latest with the End.
+    4. seq is 1, 2, 3, ...; a cause is an earlier seq.
+    5. End comes once, when no process is alive; after it come only replies.
+    6. A held child is not started while it is held.
+    7. `stop` is ok only when nothing of the child, or below it, is left; nothing is started there afterwards.
+       `start` is ok only when the child is up, `restart` only when it came up after the command. Likewise OTP's four.
+    8. Of two contrary commands the earlier unfinished one is answered `overtaken`, at once, and nobody else is, but for
+       a start or restart whose child OTP's terminate_child stops when its turn comes.
+    9. Only an exit, a failed restart or an escalation enters the restart window, and each of them once.
+
+`check_quiescent` checks the tree when nothing is left to happen: no child is on its way, nothing is left to decide.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import assert_never
+
+from procsup.core.actions import Action, End, Record, Reply, Signal, Spawn
+from procsup.core.calls import (
+    Call,
+    DeleteChild,
+    Refusal,
+    Restart,
+    RestartChild,
+    Start,
+    StartChild,
+    Stop,
+    TerminateChild,
+)
+from procsup.core.child import State
+from procsup.core.events import Called, Emptied, Event, Exited, SpawnFailed, Started
+from procsup.core.node import Node
+from procsup.core.supervisor import Supervisor
+
+SETTLED = frozenset({State.DOWN, State.RUNNING})
+NOT_OBEYED = frozenset({Refusal.NOPROC, Refusal.UNKNOWN, Refusal.ROOT})
+
+
+class Violation(AssertionError):
+    """The core broke a law."""
+
+
+@dataclass(slots=True)
+class Life:
+    path: str
+    started: bool = False
+    gone: bool = False
+
+
+@dataclass(slots=True)
+class Question:
+    """A call that waits for its answer. `asked` is the seq of the last record before it."""
+
+    call: Call
+    asked: int
+
+
+class Invariants:
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._lives: dict[int, Life] = {}
+        self._living: dict[str, int] = {}
+        self._records: list[Record] = []
+        self._questions: dict[int, Question] = {}
+        self._overtaken: dict[int, set[int]] = {}
+        self._terminating: list[str] = []
+        self._not_obeyed: set[int] = set()
+        self._held: set[str] = set()
+        self._up: dict[str, int] = {}
+        self._starting: dict[str, Record] = {}
+        self._counted: set[int] = set()
+        self.end: End | None = None
+
+    def check(self, events: Iterable[Event], actions: Iterable[Action]) -> None:
+        """One batch: its events, and the actions that answered it."""
+        self._overtaken, self._not_obeyed = {}, set()
+        for event in events:
+            self._learn(event)
+        for action in actions:
+            self._check(action)
+        for ref, question in self._questions.items():
+            if self._overtaken.get(ref, set()) - self._not_obeyed:
+                raise Violation(f"{question} was overtaken and is not answered")
+        if self.end is not None and self._questions:
+            raise Violation(f"not answered at the end: {self._questions}")
+
+    def check_quiescent(self) -> None:
+        """Nothing is left to happen."""
+        for child in self._node.children() if self.end is None else ():
+            if child.state not in SETTLED:
+                raise Violation(f"{child!r} is on its way, and nobody will move it")
+            if child.held != (child.path in self._held):
+                raise Violation(f"{child!r}: the records say {'held' if child.path in self._held else 'released'}")
+            if child.state is State.RUNNING and child.supervisor is not None:
+                self._check_idle(child.supervisor)
+        if self._questions:
+            raise Violation(f"nobody will answer {self._questions}")
+
+    def _check_idle(self, supervisor: Supervisor) -> None:
+        if supervisor.agendas or supervisor.open_call or supervisor.calls or supervisor.decisions:
+            left = f"{supervisor.agendas} agendas, {supervisor.decisions}, {supervisor.calls}"
+            raise Violation(f"{supervisor.child!r} is not done: {left}")
+        active = sum(child.spec.significant and child.state is State.RUNNING for child in supervisor.children.values())
+        if active != supervisor.active_significant:
+            raise Violation(f"{supervisor.child!r} counts {supervisor.active_significant} of {active} significant")
+
+    # Events
+
+    def _learn(self, event: Event) -> None:
+        match event:
+            case Started(life=life):
+                self._lives[life].started = True
+            case SpawnFailed(life=life) | Emptied(life=life) | Exited(life=life, gone=True):
+                self._lives[life].gone = True
+                del self._living[self._lives[life].path]
+            case Called(ref=ref, call=call):
+                self._ask(ref, call)
+            case _:
+                pass
+
+    def _ask(self, ref: int, call: Call) -> None:
+        if isinstance(call, TerminateChild):
+            self._terminating.append(f"{call.supervisor}/{call.name}")
+        for earlier, question in self._questions.items():
+            if _are_contrary(question.call, call):
+                self._overtaken.setdefault(earlier, set()).add(ref)
+        self._questions[ref] = Question(call, len(self._records))
+
+    # Actions
+
+    def _check(self, action: Action) -> None:
+        if self.end is not None and not isinstance(action, Reply):
+            raise Violation(f"after the end: {action}")
+        match action:
+            case Spawn():
+                self._spawn(action)
+            case Signal():
+                self._signal(action)
+            case Record():
+                self._record(action)
+            case Reply():
+                self._reply(action)
+            case End():
+                self._end(action)
+            case _:
+                assert_never(action)
+
+    def _spawn(self, spawn: Spawn) -> None:
+        if spawn.path in self._living:
+            raise Violation(f"{spawn}: life {self._living[spawn.path]} of it is not gone")
+        if spawn.path in self._held:
+            raise Violation(f"{spawn}: it is held")
+        if spawn.life in self._lives:
+            raise Violation(f"{spawn}: that life was lived already")
+        child = self._node.child(spawn.path)
+        if child is None or child.parent is None or child.parent.children.get(child.name) is not child:
+            raise Violation(f"{spawn}: there is no such child")
+        self._lives[spawn.life] = Life(spawn.path)
+        self._living[spawn.path] = spawn.life
+
+    def _signal(self, signal: Signal) -> None:
+        life = self._lives[signal.life]
+        if not life.started:
+            raise Violation(f"{signal} to {life.path}: it was not started yet")
+        if life.gone:
+            raise Violation(f"{signal} to {life.path}: nothing of it is left")
+
+    def _record(self, record: Record) -> None:
+        if record.seq != len(self._records) + 1:
+            raise Violation(f"{record}: the last seq was {len(self._records)}")
+        if record.cause is not None and not 0 < record.cause < record.seq:
+            raise Violation(f"{record}: the cause is no earlier record")
+        self._records.append(record)
+        match record.event:
+            case "held":
+                self._held.add(record.path)
+            case "released":
+                self._held.discard(record.path)
+            case "child_added" | "child_removed":
+                self._held = {path for path in self._held if not _is_in(path, record.path)}
+            case "starting":
+                self._starting[record.path] = record
+            case "ready":
+                self._up[record.path] = record.seq
+            case "exited" | "stopping" | "stopped" | "start_failed":
+                self._up.pop(record.path, None)
+            case "restarting" | "gave_up":
+                self._count(record)
+            case _:
+                pass
+
+    def _count(self, record: Record) -> None:
+        """The causes of what entered the window."""
+        cause = None if record.cause is None else self._records[record.cause - 1]
+        if cause is None or cause.event not in ("exited", "start_failed", "escalated"):
+            raise Violation(f"{record}: {cause} is no reason to restart")
+        if cause.event == "start_failed" and not self._was_restart(cause):
+            raise Violation(f"{record}: {cause} was no restart")
+        if cause.seq in self._counted:
+            raise Violation(f"{record}: {cause} was counted before")
+        self._counted.add(cause.seq)
+
+    def _was_restart(self, failed: Record) -> bool:
+        """Not the start that an operator, a call or the boot of the supervisor asked for."""
+        starting = self._starting[failed.path]
+        return starting.cause is not None and self._records[starting.cause - 1].event in ("restarting", "start_failed")
+
+    def _is_terminating(self, call: Call) -> bool:
+        return isinstance(call, Start | Restart) and call.path in self._terminating
+
+    def _reply(self, reply: Reply) -> None:
+        question = self._questions.pop(reply.ref, None)
+        if question is None:
+            raise Violation(f"{reply}: nobody asked, or it was answered before")
+        if reply.error is Refusal.OVERTAKEN and not (
+            reply.ref in self._overtaken or self._is_held(question.call) or self._is_terminating(question.call)
+        ):
+            raise Violation(f"{reply} to {question}: nobody overtook it")
+        if isinstance(reply.error, Refusal) and reply.error in NOT_OBEYED:
+            self._not_obeyed.add(reply.ref)
+        if reply.error is None:
+            self._check_done(question)
+
+    def _is_held(self, call: Call) -> bool:
+        """What one of OTP's calls was to start is stopped by an operator."""
+        match call:
+            case StartChild(supervisor=above, spec=spec):
+                return f"{above}/{spec.name}" in self._held
+            case RestartChild(supervisor=above, name=name):
+                return f"{above}/{name}" in self._held
+            case _:
+                return False
+
+    def _check_done(self, question: Question) -> None:
+        match question.call:
+            case Stop(path=path):
+                done = self._is_all_gone(path) and path in self._held
+            case Start(path=path):
+                done = path in self._up and path not in self._held
+            case Restart(path=path):
+                done = self._up.get(path, 0) > question.asked and path not in self._held
+            case TerminateChild(supervisor=above, name=name):
+                done = self._is_all_gone(f"{above}/{name}")
+            case RestartChild(supervisor=above, name=name):
+                done = self._up.get(f"{above}/{name}", 0) > question.asked
+            case StartChild(supervisor=above, spec=spec):
+                done = self._up.get(f"{above}/{spec.name}", 0) > question.asked
+            case DeleteChild(supervisor=above, name=name):
+                done = self._records[-1].event == "child_removed" and self._records[-1].path == f"{above}/{name}"
+            case _:
+                assert_never(question.call)
+        if not done:
+            raise Violation(f"{question.call} was answered ok, and it is not done")
+
+    def _is_all_gone(self, path: str) -> bool:
+        return not any(_is_in(life, path) for life in self._living)
+
+    def _end(self, end: End) -> None:
+        if self._living:
+            raise Violation(f"{end}, and there is {self._living}")
+        self.end = end
+
+
+def _are_contrary(one: Call, other: Call) -> bool:
+    if isinstance(one, Stop):
+        return isinstance(other, Start | Restart) and one.path == other.path
+    return isinstance(one, Start | Restart) and isinstance(other, Stop) and one.path == other.path
+
+
+def _is_in(path: str, top: str) -> bool:
+    return path == top or path.startswith(top + "/")

@@ -1,0 +1,111 @@
+"""Whatever happens, and whenever: the laws of the core under random trees, deaths and commands.
+
+invariants.py checks every event and action of a run; here stands what is to be true at its end.
+"""
+
+import pytest
+from hypothesis import given
+
+from procsup.core.calls import Refusal, Restart, Start, Stop, TerminateChild
+from procsup.core.child import Child, State
+from procsup.core.node import Node
+from procsup.core.reason import FailedToStartChild, StartFailed
+from procsup.core.spec import Restart as RestartType
+from tests.core.runs import (
+    CHILD_CALLS,
+    COMMANDS,
+    PEACEFUL_FATES,
+    PEACEFUL_STEPS,
+    SHUT_DOWN,
+    RandomWorld,
+    Run,
+    runs,
+)
+
+EVERYTHING = runs(COMMANDS, CHILD_CALLS, SHUT_DOWN)
+
+
+@given(runs())
+def test_deaths_and_failed_starts_break_no_law(run: Run) -> None:
+    play(run).finish()
+
+
+@given(runs(COMMANDS))
+def test_commands_break_no_law(run: Run) -> None:
+    play(run).finish()
+
+
+@given(runs(CHILD_CALLS))
+def test_child_calls_break_no_law(run: Run) -> None:
+    play(run).finish()
+
+
+@given(EVERYTHING)
+def test_everything_together_breaks_no_law(run: Run) -> None:
+    play(run).finish()
+
+
+@given(EVERYTHING)
+def test_nothing_is_alive_at_the_end_and_the_status_tells_why_it_ended(run: Run) -> None:
+    world = play(run).finish()
+    assert world.end is not None
+    assert world.processes == {}
+    why = {"gave_up": 70, "auto_shutdown": 0, "stopping": 0}
+    said = next((why[r.event] for r in world.records if r.path == "root" and r.event in why), 69)
+    assert world.end.status == (69 if isinstance(world.end.reason, FailedToStartChild) else said)
+
+
+@given(EVERYTHING)
+def test_same_events_give_the_same_actions(run: Run) -> None:
+    world = play(run).finish()
+    again = Node(run.tree)
+    actions = [action for events, now in world.history for action in again.handle(events, now)]
+    assert repr(actions) == repr(world.actions)
+
+
+@given(runs(COMMANDS))
+def test_every_permanent_child_of_a_running_supervisor_runs_unless_an_operator_is_why_not(run: Run) -> None:
+    """He holds it, or his own try to start it failed."""
+    world = play(run)
+    for child in children_of_running(world):
+        if child.spec.restart is RestartType.PERMANENT and not child.held:
+            assert child.state is State.RUNNING or isinstance(child.last_exit, StartFailed | FailedToStartChild)
+
+
+@given(runs(COMMANDS, world=PEACEFUL_STEPS, fates=PEACEFUL_FATES))
+def test_commands_alone_never_enter_a_window(run: Run) -> None:
+    world = play(run)
+    assert not {"restarting", "gave_up", "escalated"} & {record.event for record in world.records}
+    assert {child.supervisor.window.used(world.now) for child in world.node.children() if child.supervisor} == {0}
+
+
+@pytest.mark.parametrize("command", [Start, Restart])
+@given(run=EVERYTHING)
+def test_every_child_can_be_stopped_and_started_whatever_was_before(command: type[Start | Restart], run: Run) -> None:
+    world = play(run)
+    for path in [child.path for child in children_of_running(world)]:
+        if world.node.child(path) is None or world.end is not None:
+            continue
+        assert world.ask_calmly(Stop(path)) == "ok"
+        answer = world.ask_calmly(command(path))
+        assert (answer == "ok") is (world.state(path) is State.RUNNING) or answer is Refusal.NOPROC
+
+
+@given(EVERYTHING)
+def test_every_child_can_be_terminated_whatever_was_before(run: Run) -> None:
+    world = play(run)
+    for child in children_of_running(world):
+        if world.node.child(child.path) is child and child.parent is not None:
+            assert world.ask_calmly(TerminateChild(child.parent.child.path, child.name)) in ("ok", Refusal.NOPROC)
+
+
+def play(run: Run) -> RandomWorld:
+    """Until nothing is left to happen."""
+    world = RandomWorld(run)
+    world.play()
+    return world.calm_down()
+
+
+def children_of_running(world: RandomWorld) -> list[Child]:
+    children = list(world.node.children())
+    return [child for child in children if child.parent is not None and child.parent.child.state is State.RUNNING]

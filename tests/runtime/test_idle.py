@@ -1,0 +1,113 @@
+"""An idle daemon makes no system call."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.kit.daemon import Daemon
+from tests.kit.fixtures import Supervise
+from tests.kit.trees import STUBBORN, sh, tree, worker, workers
+from tests.kit.wait import let_pass, wait_until
+
+WATCHED = 0.7
+"""Seconds that an idle daemon is watched."""
+
+
+def nothing_happened(daemon: Daemon) -> None:
+    pass
+
+
+def somebody_listens(daemon: Daemon) -> None:
+    daemon.events()
+    daemon.client()
+
+
+def a_worker_was_restarted(daemon: Daemon) -> None:
+    events = daemon.events()
+    daemon.kill("a")
+    events.wait("ready", "a")
+
+
+def a_stubborn_worker_was_killed_before_its_time_was_over(daemon: Daemon) -> None:
+    """Its timer is still there, and due while we watch."""
+    life = daemon.report_of("stubborn")
+    events = daemon.events()
+    with daemon.client() as client:
+        client.ask("stop", names=["stubborn"])
+        events.wait("stopping", "stubborn")
+        os.kill(life.pid, signal.SIGKILL)
+        events.wait("stopped", "stubborn")
+
+
+def a_client_hung_up_on_its_command(daemon: Daemon) -> None:
+    daemon.call("stop", names=["a"])
+    with daemon.client() as client:
+        client.ask("start", names=["a"])
+    wait_until(lambda: daemon.row("a")["state"] == "running", "it was started nevertheless")
+
+
+SITUATIONS = [
+    nothing_happened,
+    somebody_listens,
+    a_worker_was_restarted,
+    a_stubborn_worker_was_killed_before_its_time_was_over,
+    a_client_hung_up_on_its_command,
+]
+
+
+def idle_daemon(supervise: Supervise, happen: Callable[[Daemon], None]) -> Daemon:
+    silent = worker("silent", sh("exec >&- 2>&-; exec sleep 1000"))
+    daemon = supervise(tree(workers("a b"), worker("stubborn", STUBBORN, shutdown=0.4), silent))
+    happen(daemon)
+    settled = Settled(daemon)
+    wait_until(settled.has_not_run_since_the_last_look, "the daemon sleeps")
+    return daemon
+
+
+class Settled:
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._last = ""
+
+    def has_not_run_since_the_last_look(self) -> bool:
+        last, self._last = self._last, time_on_cpu(self._daemon)
+        return last == self._last
+
+
+def time_on_cpu(daemon: Daemon) -> str:
+    """What the scheduler has counted: any system call of the daemon would show."""
+    return Path(f"/proc/{daemon.pid}/schedstat").read_text() + daemon.proc_status("voluntary_ctxt_switches")
+
+
+@pytest.mark.parametrize("happen", SITUATIONS)
+def test_idle_daemon_does_not_run(supervise: Supervise, happen: Callable[[Daemon], None]) -> None:
+    daemon = idle_daemon(supervise, happen)
+    before = time_on_cpu(daemon)
+    let_pass(WATCHED)
+    assert time_on_cpu(daemon) == before
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace here")
+def test_idle_daemon_makes_no_system_call(supervise: Supervise, tmp_path: Path) -> None:
+    daemon = idle_daemon(supervise, somebody_listens)
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-o", str(trace), "-p", str(daemon.pid)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
+        assert strace.stderr is not None
+        first = strace.stderr.readline()
+        if "attached" not in first:
+            strace.kill()
+            pytest.skip(f"strace may not look: {first}")
+        let_pass(WATCHED)
+        strace.send_signal(signal.SIGINT)
+        strace.communicate()
+
+    calls = trace.read_text().splitlines()
+    assert len(calls) == 1, calls
+    assert "epoll" in calls[0] or "restart_syscall" in calls[0], calls
+    assert "detached" in calls[0], calls
