@@ -8,6 +8,7 @@ status is ours.
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -30,8 +31,14 @@ class Errand(NamedTuple):
 def send_ahead(words: Sequence[str]) -> Errand | int:
     """What `run` is to do, or the exit status when there is nothing (more) to do."""
     global _pipe
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as a caller may have left it, it would reap for us
     told, tell = os.pipe2(os.O_CLOEXEC)
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:  # the process table is full: then without a forerunner
+        from procsup.cli.program import obey
+
+        return obey(words)
     if pid == 0:
         os.close(told)
         _pipe = tell

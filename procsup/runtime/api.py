@@ -71,20 +71,25 @@ class Api:
         self._queries = Queries(node, self._names, places, file)
         self._refs = 0
         self._waiting: dict[int, tuple[Waiting, str]] = {}
+        self._new_names: dict[str, tuple[int, str]] = {}
+        """Names of children that are being added → (ref, path) of the last such call"""
         self._shutdowns: list[tuple[Client, RequestId]] = []
         self._subscribers: set[Client] = set()
 
     def take(self, client: Client, line: bytes) -> None:
         """One line of a client."""
         request_id: RequestId = None
+        is_notification = False
         try:
             request = parse_request(line)
             request_id = request.id
+            is_notification = request_id is None
             answer = self._answer(client, request)
         except Failure as failure:
-            client.send(encode_failure(request_id, failure))
+            if not is_notification:
+                client.send(encode_failure(request_id, failure))
             return
-        if answer is not None and request_id is not None:
+        if answer is not None and not is_notification:
             client.send(encode_answer(request_id, answer))
 
     def forget(self, client: Client) -> None:
@@ -94,6 +99,8 @@ class Api:
 
     def on_reply(self, reply: Reply) -> None:
         waiting, path = self._waiting.pop(reply.ref)
+        if self._new_names.get(_name(path)) == (reply.ref, path):
+            del self._new_names[_name(path)]
         waiting.refs.discard(reply.ref)
         if reply.error is not None:
             waiting.failures[path] = reply.error
@@ -188,6 +195,8 @@ class Api:
             self._refs += 1
             waiting.refs.add(self._refs)
             self._waiting[self._refs] = waiting, path
+            if isinstance(one, core.StartChild):
+                self._new_names[one.spec.name] = self._refs, path
             self._submit(Called(self._refs, one))
         if wait and request is not None:
             client.pending += 1
@@ -224,8 +233,9 @@ class Api:
             raise Failure("refused", f"cannot start a child of {call.supervisor}: it is a worker, not a supervisor")
         if not call.command or not call.command[0]:
             raise Failure("invalid_params", "cannot start a child: its command is empty")
-        if any("\0" in word for word in call.command):
-            raise Failure("invalid_params", "cannot start a child: its command holds a NUL character")
+        if not all(map(_is_for_the_kernel, (*call.command, call.cwd or ""))):
+            why = "its command or cwd holds a NUL character, or one that cannot be encoded"
+            raise Failure("invalid_params", f"cannot start a child: {why}")
         name = call.name if call.name is not None else call.command[0].rsplit("/", 1)[-1]
         if not name.isprintable() or name in ("", ".", "..") or "/" in name or len(os.fsencode(name)) > _LONGEST_NAME:
             raise Failure(
@@ -233,14 +243,15 @@ class Api:
                 f"cannot start a child named {name!r}: a name is printable, not empty, '.' or '..', holds no '/' and"
                 f" has at most {_LONGEST_NAME} bytes; choose one by --name",
             )
+        path = f"{supervisor.path}/{name}"
         taken = self._node.named(name)
-        if taken is not None and taken.parent is not supervisor.supervisor:
-            raise Failure(
-                "refused", f"cannot start a child named {name!r}: {taken.path} has that name; choose one by --name"
-            )
+        _, holder = self._new_names.get(name, (0, taken.path if taken is not None else path))
+        if holder != path:
+            why = f"{holder} has that name; choose one by --name"
+            raise Failure("refused", f"cannot start a child named {name!r}: {why}")
         cwd = os.path.join(os.path.dirname(self._file), call.cwd or "")
         spec = WorkerSpec(name, Program(call.command, os.path.normpath(cwd)), Restart(call.restart))
-        return f"{supervisor.path}/{name}", core.StartChild(supervisor.path, spec)
+        return path, core.StartChild(supervisor.path, spec)
 
     def _signal(self, which: str, names: tuple[str, ...]) -> JSON:
         try:
@@ -301,6 +312,13 @@ def _failed(path: str, kind: str, message: str, reason: str) -> JSON:
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
+
+
+def _is_for_the_kernel(word: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(word)
+    except UnicodeEncodeError:
+        return False
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -33,9 +33,12 @@ class Client:
         self._take = take
         self._on_close = on_close
         self._in = bytearray()
+        self._searched = 0
         self._out = bytearray()
         self._mask = READ
-        self._is_last = False
+        self._has_ended = False
+        """It says nothing more, or nothing that we would listen to."""
+        self._is_taking = False
         self.is_open = True
         self.is_subscribed = False
         self.pending = 0
@@ -46,9 +49,9 @@ class Client:
         if not self.is_open:
             return
         self._out += line
-        self._write()
-        if self.is_open and self.is_subscribed and len(self._out) > MAX_BACKLOG:
-            self.close()
+        if not self._is_taking:
+            self._flush()
+            self._wait_or_close()
 
     def close(self) -> None:
         if self.is_open:
@@ -57,22 +60,21 @@ class Client:
             self._sock.close()
             self._on_close(self)
 
-    def finish(self) -> None:
-        """Close once everything is answered and sent."""
-        self._is_last = True
-        self._write()
-
     @property
     def has_unsent(self) -> bool:
         return self.is_open and bool(self._out)
 
     def _ready(self, mask: int) -> None:
-        if mask & WRITE:
-            self._write()
-        if self.is_open and self._is_last and mask & (HANG_UP | ERROR):
+        if mask & (HANG_UP | ERROR) and self._has_ended:
             self.close()
-        elif self.is_open and mask & ~WRITE:
+            return
+        if mask & READ or mask & HANG_UP:
             self._read()
+        self._is_taking = True
+        while self._flush() and self._take_line():
+            pass
+        self._is_taking = False
+        self._wait_or_close()
 
     def _read(self) -> None:
         try:
@@ -81,49 +83,56 @@ class Client:
             return
         except OSError:
             data = b""
-        if not data:
-            self.finish()
-            return
-        searched = len(self._in)
         self._in += data
-        if b"\n" in data:
-            *lines, rest = bytes(self._in).split(b"\n")
-            self._in = bytearray(rest)
-            for line in lines:
-                if self.is_open and not self._is_last and not self._is_too_long(line) and line.strip():
-                    self._take(self, line)
-        elif searched + len(data) > MAX_REQUEST:
-            self._is_too_long(bytes(self._in))
-            self._in.clear()
+        self._has_ended = not data
 
-    def _is_too_long(self, line: bytes) -> bool:
-        if len(line) <= MAX_REQUEST:
+    def _take_line(self) -> bool:
+        """Hand over the next whole line. False when there is none."""
+        end = self._in.find(b"\n", self._searched)
+        if (len(self._in) if end < 0 else end) > MAX_REQUEST:
+            self._cut_off()
+            return True
+        if end < 0:
+            self._searched = len(self._in)
             return False
-        self.pending = 0
-        self.send(encode_failure(None, Failure("invalid_request", f"a line may have at most {MAX_REQUEST} bytes")))
-        self.finish()
+        line = bytes(self._in[:end])
+        del self._in[: end + 1]
+        self._searched = 0
+        if line.strip():
+            self._take(self, line)
         return True
 
-    def _write(self) -> None:
+    def _cut_off(self) -> None:
+        """A line without end: say so, and hang up."""
+        self._in.clear()
+        self._searched = 0
+        self._has_ended, self.pending, self.is_subscribed = True, 0, False
+        self._out += encode_failure(None, Failure("invalid_request", f"a line may have at most {MAX_REQUEST} bytes"))
+
+    def _flush(self) -> bool:
+        """Whether the client takes its answers."""
         try:
-            while self._out:
+            while self.is_open and self._out:
                 del self._out[: self._sock.send(memoryview(self._out)[:_CHUNK])]
         except BlockingIOError:
             pass
         except OSError:
             self.close()
+        return self.is_open and len(self._out) <= MAX_BACKLOG
+
+    def _wait_or_close(self) -> None:
+        """Close when all is said, or when a listener has fallen behind; else wait for what there is to wait for."""
+        if not self.is_open:
             return
-        if self._is_last and not self._out and not self.pending and not self.is_subscribed:
+        is_behind = len(self._out) > MAX_BACKLOG
+        is_done = self._has_ended and not self._out and self.pending <= 0 and not self.is_subscribed
+        if is_done or (is_behind and self.is_subscribed):
             self.close()
             return
-        want = (WRITE if self._out else 0) | (READ if self._may_speak else 0)
+        want = (WRITE if self._out else 0) | (0 if self._has_ended or is_behind else READ)
         if want != self._mask:
             self._mask = want
             self._loop.change(self._sock.fileno(), want)
-
-    @property
-    def _may_speak(self) -> bool:
-        return len(self._out) <= MAX_BACKLOG and not self._is_last
 
 
 Take = Callable[[Client, bytes], None]

@@ -39,7 +39,7 @@ from procsup.runtime.inheritance import initial_environment, leave_behind
 from procsup.runtime.loop import Loop
 from procsup.runtime.output import Output
 from procsup.runtime.places import Places
-from procsup.runtime.reap import POLL, Death, Reaper
+from procsup.runtime.reap import Death, Reaper
 from procsup.runtime.spawn import Spawner, SpawnFailure, errno_name
 from procsup.wire.decode import JSON
 from procsup.wire.events import Event as JournalEvent
@@ -101,7 +101,7 @@ class Daemon:
         self._on_event = on_event
         self._ready = ready
         self._events: list[Event] = []
-        self._failed_starts: list[SpawnFailed] = []
+        self._results: list[Started | SpawnFailed] = []
         self._records: list[tuple[Record, float, float]] = []
         self._outputs: dict[int, Output] = {}
         self._end: End | None = None
@@ -113,8 +113,10 @@ class Daemon:
         self._reaper = Reaper(self._loop, self._is_empty)
         self._api = Api(self._node, self._reaper, places, config.file, self._events_append)
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
-        self._loop.on_signal(signal.SIGTERM, self._stop)
-        self._loop.on_signal(signal.SIGINT, self._stop)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            self._loop.on_signal(number, self._stop)
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
+            self._loop.on_signal(number, _disregard)
 
     def run(self) -> int:
         self._events.append(Booted(os.getpid(), self._config.file, __version__))
@@ -142,8 +144,9 @@ class Daemon:
             events, self._events[:] = list(self._events), []
             for action in self._node.handle(events, time.monotonic()):
                 self._perform(action)
-            if self._failed_starts:
+            if any(isinstance(result, SpawnFailed) for result in self._results):
                 break
+            self._take_results()
         self._publish()
         if self._end is not None:
             return
@@ -151,24 +154,23 @@ class Daemon:
             self._loop.turn(self._patience())
         except Exception:  # noqa: BLE001  # a bug of ours: the tree is stopped in order
             self._confess()
+        self._take_results()
         self._take_deaths()
-        self._events += self._failed_starts
-        self._failed_starts.clear()
-        if self._reaper.must_poll:
-            self._reaper.poll()
+        self._reaper.poll(time.monotonic())
         deadline = self._node.next_deadline()
         if deadline is not None and deadline <= time.monotonic():
             self._events.append(TimePassed())
 
     def _patience(self) -> float | None:
         """Seconds to wait, None for ever."""
-        if self._events or self._failed_starts:
+        if self._events or self._results:
             return 0.0
-        deadline = self._node.next_deadline()
-        wait = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if self._reaper.must_poll:
-            wait = POLL if wait is None else min(wait, POLL)
-        return wait
+        deadlines = [when for when in (self._node.next_deadline(), self._reaper.next_poll()) if when is not None]
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def _take_results(self) -> None:
+        self._events += self._results
+        self._results.clear()
 
     def _take_deaths(self) -> None:
         deaths, self._reaper.deaths = self._reaper.deaths, []
@@ -214,19 +216,19 @@ class Daemon:
         try:
             write_end = output.open()
         except OSError as error:
-            self._failed_starts.append(SpawnFailed(action.life, "pipe", errno_name(error.errno or 0)))
+            self._results.append(SpawnFailed(action.life, "pipe", errno_name(error.errno or 0)))
             return
         try:
             pid = self._spawner.spawn(action.spec.program, action.path, action.starts, write_end)
         except SpawnFailure as failure:
             output.close()
-            self._failed_starts.append(SpawnFailed(action.life, failure.stage, errno_name(failure.errno)))
+            self._results.append(SpawnFailed(action.life, failure.stage, errno_name(failure.errno)))
             return
         finally:
             os.close(write_end)
         self._outputs[action.life] = output
         self._reaper.adopt(action.life, pid)
-        self._events.append(Started(action.life, pid))
+        self._results.append(Started(action.life, pid))
 
     def _lose(self, life: int, lost: int, errno: str) -> None:
         self._events.append(OutputLost(life, lost, errno))
@@ -271,6 +273,10 @@ class Daemon:
         sys.stderr.write(f"procsup: a bug in the core of procsup; every worker is killed:\n{traceback.format_exc()}")
         for life in reversed(self._reaper.remaining):
             self._reaper.signal(life, signal.SIGKILL)
+
+
+def _disregard() -> None:
+    """Nothing is to be done, least of all to die and leave the workers alone. HUP comes when a terminal is closed."""
 
 
 def _journal_event(record: Record, wall: float, mono: float) -> JournalEvent:

@@ -19,27 +19,29 @@ def has_members(group: int) -> bool:
     return True
 
 
-def living_member(group: int) -> int | None:
-    """The pid of a living process of the group, or None. Walks /proc: O(processes).
-
-    A process may fork during the walk, behind our back, and end: so a walk that finds nobody is done once more.
-    """
-    return _find(group) or _find(group)
-
-
-def _find(group: int) -> int | None:
+def members(group: int) -> tuple[int | None, frozenset[int]]:
+    """A living process of the group, or None, and the zombies met on the way to it. Walks /proc: O(processes)."""
+    zombies: set[int] = set()
     for entry in os.listdir("/proc"):
-        if entry.isdigit() and _is_living_member(entry, group):
-            return int(entry)
-    return None
+        if entry.isdigit():
+            state = _state_in(entry, group)
+            if state is not None and state not in _DEAD:
+                return int(entry), frozenset(zombies)
+            if state is not None:
+                zombies.add(int(entry))
+    return None, frozenset(zombies)
 
 
-def _is_living_member(pid: str, group: int) -> bool:
+_DEAD = (b"Z", b"X")
+
+
+def _state_in(pid: str, group: int) -> bytes | None:
+    """The state of the process if it belongs to the group. proc_pid_stat(5)."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
             text = stat.read()
     except OSError:
-        return False
-    # pid (comm) state ppid pgrp ...; comm may hold anything, parentheses included. proc_pid_stat(5)
+        return None
+    # pid (comm) state ppid pgrp ...; comm may hold anything, parentheses included
     state, _, pgrp = text[text.rindex(b")") + 2 :].split(b" ", 3)[:3]
-    return int(pgrp) == group and state not in (b"Z", b"X")
+    return state if int(pgrp) == group else None

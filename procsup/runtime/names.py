@@ -10,6 +10,9 @@ from procsup.core.node import Node
 from procsup.wire.jsonrpc import Failure
 
 _GLOB = frozenset("*?[")
+_LONGEST = 4096
+_MOST_GLOBS = 100
+"""Of one call: each is held against the whole tree."""
 
 
 class Names:
@@ -39,6 +42,10 @@ class Names:
         Raises:
             Failure: no_such_name, of whichever comes first; invalid_params when there are no names.
         """
+        names = tuple(names)
+        if any(len(name) > _LONGEST for name in names) or sum(map(self._is_glob, names)) > _MOST_GLOBS:
+            why = f"a name has at most {_LONGEST} characters, and a call at most {_MOST_GLOBS} patterns"
+            raise Failure("invalid_params", f"cannot tell what is meant: {why}")
         found: dict[str, Child] = {}
         for name in names:
             matches = self._matches(name) if self._is_glob(name) else [self.one(name)]
@@ -56,10 +63,11 @@ class Names:
     def topmost(self, names: Iterable[str]) -> list[str]:
         """The paths of the children named, without what lies below another one that a glob took in, nor the root."""
         names = tuple(names)
+        children = self.all(names)
         exact = {self.one(name).path for name in names if not self._is_glob(name)}
         paths: list[str] = []
         chosen: set[str] = set()
-        for child in self.all(names):
+        for child in children:
             is_covered = child.path not in exact and (
                 child.parent is None or any(above in chosen for above in _above(child.path))
             )

@@ -74,7 +74,7 @@ class Output:
         """The last lines so far, without their ends. Bytes that are not UTF-8 are shown as \\xNN."""
         tail = self._tail
         if len(tail) == _TAIL_BYTES:  # its first line may have lost its beginning
-            tail = tail[tail.find(b"\n") + 1 :]
+            tail = tail.partition(b"\n")[2].strip(b"\n") or tail
         return tuple(tail.decode("utf-8", "backslashreplace").splitlines()[-_TAIL_LINES:])
 
     def close(self) -> None:

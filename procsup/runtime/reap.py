@@ -5,13 +5,16 @@ number of workers, as waitpid(-1) would, which walks all children (DESIGN § 8).
 5.3, no descriptor left), or where strangers may become our children (we are process 1), SIGCHLD makes us ask for any.
 
 A life is told in one or two events: Exited when the worker was reaped, and, when others of its process group still
-lived then, Emptied when the last of them is gone. Those are not our children: a pidfd of one of them is watched at a
-time, and when it ends the group is looked at again. Only where even that cannot be had is such a group polled.
+lived then, Emptied when the last of them is gone. Those are not our children, so a pidfd of one of them is watched,
+and when it ends the group is looked at again. Besides, such a group is polled for as long as it lasts: a member may
+leave it alive (setsid), and one that forks and ends over and over is met by no walk through /proc. When the kernel
+knows members and the walk meets only zombies, the group is empty once two looks have met the same ones.
 """
 
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,14 +22,26 @@ from procsup.core.reason import ExitCode, KilledBySignal, WorkerExit
 from procsup.runtime import group
 from procsup.runtime.loop import READ, Loop
 
-POLL = 0.05
-"""Seconds between two looks at a group that cannot be watched."""
+_FIRST_LOOK = 0.001
+_LAST_LOOK = 0.05
+"""Seconds until a group that has members left is looked at again: each time twice as many, up to the last."""
 
 
 class Death(NamedTuple):
     life: int
     ended: WorkerExit
     gone: bool
+
+
+class Rest(NamedTuple):
+    """What is left of the group of a life whose worker was reaped: when to look again, how long to wait after that, and
+    the zombies met at the last look if it met nobody else.
+    """
+
+    group: int
+    due: float
+    patience: float
+    zombies: frozenset[int]
 
 
 class Reaper:
@@ -44,8 +59,7 @@ class Reaper:
         """life → process group, until it is empty"""
         self._pidfds: dict[int, int] = {}
         """life → pidfd watched for it"""
-        self._unwatchable: dict[int, int] = {}
-        """life → process group with living members, none of which can be watched"""
+        self._rests: dict[int, Rest] = {}
         self._has_sigchld = False
         self.deaths: list[Death] = []
         if os.getpid() == 1:
@@ -79,14 +93,15 @@ class Reaper:
                 if death[0] in self._lives:
                     self._has_ended(*death)
 
-    def poll(self) -> None:
-        """Look at the groups that cannot be watched."""
-        for life, pgid in list(self._unwatchable.items()):
-            self._look_again(life, pgid)
+    def poll(self, now: float) -> None:
+        """Look at the groups for which it is time."""
+        for life, rest in list(self._rests.items()):
+            if rest.due <= now:
+                self._look_again(life, now)
 
-    @property
-    def must_poll(self) -> bool:
-        return bool(self._unwatchable)
+    def next_poll(self) -> float | None:
+        """When to poll, or None when no group is left over."""
+        return min((rest.due for rest in self._rests.values()), default=None)
 
     @property
     def remaining(self) -> list[int]:
@@ -104,28 +119,27 @@ class Reaper:
     def _has_ended(self, pid: int, status: int) -> None:
         life = self._lives.pop(pid)
         self._unwatch(life)
-        gone = not group.has_members(pid) or not self._watch_rest(life, pid)
+        gone = not group.has_members(pid)
         if gone:
             del self._groups[life]
+        else:
+            self._rests[life] = Rest(pid, 0.0, _FIRST_LOOK, frozenset())
         self.deaths.append(Death(life, _how(status), gone))
 
-    def _watch_rest(self, life: int, pgid: int) -> bool:
-        """Watch some living member of the group. False when there is none."""
-        while (member := group.living_member(pgid)) is not None:
-            if self._watch(life, member, lambda mask: self._look_again(life, pgid)):
-                return True
-            if group.living_member(pgid) == member:
-                self._unwatchable[life] = pgid
-                return True
-        return False
-
-    def _look_again(self, life: int, pgid: int) -> None:
+    def _look_again(self, life: int, now: float) -> None:
+        """Whether the group is empty by now; if not, when to look next, and whom to watch meanwhile."""
+        pgid, _, patience, before = self._rests[life]
         self._unwatch(life)
-        self._unwatchable.pop(life, None)
-        if group.has_members(pgid) and self._watch_rest(life, pgid):
+        living, zombies = group.members(pgid) if group.has_members(pgid) else (None, before)
+        is_settled = patience >= _LAST_LOOK / 2 and zombies == before
+        if (living is None and is_settled) or not group.has_members(pgid):
+            del self._groups[life], self._rests[life]
+            self._on_empty(life)
             return
-        del self._groups[life]
-        self._on_empty(life)
+        if living is not None:
+            self._watch(life, living, lambda mask: self._look_again(life, time.monotonic()))
+            zombies = frozenset()
+        self._rests[life] = Rest(pgid, now + patience, min(2 * patience, _LAST_LOOK), zombies)
 
     def _watch(self, life: int, pid: int, handler: Callable[[int], None]) -> bool:
         """False when the process is gone already, or no pidfd can be had."""

@@ -100,7 +100,11 @@ class Spawner:
     def _vfork_suspends(self) -> bool:
         """Whether a child that tries a thousand programs in vain has reported before we go on."""
         nowhere = (os.fsencode(os.devnull) + b"/",) * 1000
-        pid = self._fork(Program(("procsup-probe",)), nowhere, [], self._null, self._report_read, self._report_write)
+        probe = Program(("procsup-probe",))
+        try:
+            pid = self._fork(probe, nowhere, [], self._null, self._report_read, self._report_write)
+        except SpawnFailure:
+            return False  # who knows; the other way is always right
         report = self._look()
         reap.wait_for(pid)
         return bool(report)

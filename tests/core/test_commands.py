@@ -110,6 +110,12 @@ def test_failed_start_is_the_answer_and_is_not_tried_again(command: type[Start |
     assert (world.starts("a"), world.end) == (2, None)
 
 
+def test_failed_restart_of_a_temporary_child_is_the_answer_and_the_spec_goes() -> None:
+    world = World(one_for_one("root", worker("a", "temporary"))).fate("a", GOOD, FAILS).boot()
+    assert world.restart("a") == ENOENT
+    assert not world.has("a")
+
+
 def test_failed_start_of_a_supervisor_names_the_child() -> None:
     world = World(one_for_one("root", one_for_one("s", "x"))).fate("x", GOOD, FAILS).boot()
     assert world.restart("s") == FailedToStartChild("x", ENOENT)

@@ -226,6 +226,16 @@ def test_worker_is_not_killed_when_its_end_and_a_hurry_arrive_together() -> None
     assert world.signals_to("a") == TERM_CONT
 
 
+def test_worker_is_not_killed_when_its_end_and_the_kill_of_its_supervisor_arrive_together() -> None:
+    tree = one_for_one("s", "x", "y", shutdown="brutal_kill")
+    world = World(one_for_one("root", tree)).every_fate("x", STUBBORN)
+    world.boot_until(lambda: world.state("y") is State.STARTING).delay()
+    world.stop("x")
+    world.ask(Stop("root/s"))
+    world.kill("x")
+    assert world.signals_to("x") == TERM_CONT
+
+
 def test_worker_that_dies_while_it_was_to_be_stopped_before_it_was_executed_is_not_signalled() -> None:
     world = World(one_for_one("root", "a"))
     world.boot_until(lambda: world.state("a") is State.STARTING).delay()

@@ -27,16 +27,19 @@ class HungUp(Exception):
 
 
 class Client:
-    """One connection. Lines that are not the answer one asks for are kept for whoever asks for them."""
+    """One connection. Lines that are not the answer one asks for are kept for whoever asks for them. `patience` is how
+    many seconds it waits for anything.
+    """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, patience: float = DEADLINE) -> None:
+        self.patience = patience
         self.socket = socket.socket(socket.AF_UNIX)
         try:
             self.socket.connect(path)  # before the timeout is set: with one, a full queue of the listener is an error
         except OSError:
             self.socket.close()
             raise
-        self.socket.settimeout(DEADLINE)
+        self.socket.settimeout(patience)
         self._unread = b""
         self._last_id = 0
         self._answers: dict[Any, Json] = {}
@@ -53,7 +56,7 @@ class Client:
 
     def call(self, method: str, **params: Any) -> Json:
         """Raises:
-        CallFailed, HungUp
+        CallFailed, HungUp, TimeoutError
         """
         return self.answer(self.ask(method, **params))
 
@@ -65,22 +68,22 @@ class Client:
 
     def answer(self, request: Any) -> Json:
         """Raises:
-        CallFailed, HungUp
+        CallFailed, HungUp, TimeoutError
         """
         while request not in self._answers:
-            self._take_line(DEADLINE)
+            self._take_line()
         answer = self._answers.pop(request)
         if "error" in answer:
             raise CallFailed(answer["error"])
         result: Json = answer["result"]
         return result
 
-    def next_event(self, deadline: float = DEADLINE) -> Json:
+    def next_event(self) -> Json:
         """Raises:
         HungUp, TimeoutError
         """
         while not self._events:
-            self._take_line(deadline)
+            self._take_line()
         return self._events.popleft()
 
     def send(self, raw: bytes) -> None:
@@ -89,18 +92,18 @@ class Client:
     def send_object(self, value: object) -> None:
         self.send(json.dumps(value).encode() + b"\n")
 
-    def read_line(self, deadline: float = DEADLINE) -> bytes:
+    def read_line(self) -> bytes:
         """The next line, whatever it is, without its end.
 
         Raises:
             HungUp: there is none any more.
             TimeoutError: there is none yet.
         """
-        end = time.monotonic() + deadline
+        end = time.monotonic() + self.patience
         while b"\n" not in self._unread:
             left = end - time.monotonic()
             if not select.select([self.socket], (), (), max(left, 0))[0]:
-                raise TimeoutError(f"the daemon said nothing for {deadline} seconds")
+                raise TimeoutError(f"the daemon said nothing for {self.patience} seconds")
             try:
                 data = self.socket.recv(65536)
             except ConnectionResetError:
@@ -121,8 +124,8 @@ class Client:
             pass
         return found
 
-    def _take_line(self, deadline: float) -> None:
-        message: Json = json.loads(self.read_line(deadline))
+    def _take_line(self) -> None:
+        message: Json = json.loads(self.read_line())
         if message.get("method") == "event":
             self._events.append(message["params"])
         else:
@@ -132,8 +135,8 @@ class Client:
 class Events(Client):
     """A subscription. Reading goes forward: what was waited for is not seen again."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
+    def __init__(self, path: str, patience: float = DEADLINE) -> None:
+        super().__init__(path, patience)
         self.call("events")
 
     def until(self, event: str, who: str | None = None, **details: Any) -> list[Json]:
@@ -154,15 +157,6 @@ class Events(Client):
     def wait(self, event: str, who: str | None = None, **details: Any) -> Json:
         """The first of the next events that fits."""
         return self.until(event, who, **details)[-1]
-
-    def so_far(self) -> list[Json]:
-        """The next events that have come already."""
-        seen: list[Json] = []
-        try:
-            while True:
-                seen.append(self.next_event(deadline=0))
-        except TimeoutError:
-            return seen
 
     def rest(self) -> list[Json]:
         """Every event until the daemon hangs up."""

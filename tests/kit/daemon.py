@@ -140,15 +140,15 @@ class Daemon:
         wait_until(lambda: self.status()["daemon"]["state"] == "running", "the tree is up")
         return self
 
-    def client(self) -> Client:
+    def client(self, patience: float = DEADLINE) -> Client:
         """A new connection, closed at the end."""
-        client = Client(self.socket)
+        client = Client(self.socket, patience)
         self._clients.append(client)
         return client
 
-    def events(self) -> Events:
+    def events(self, patience: float = DEADLINE) -> Events:
         """A new subscription, closed at the end."""
-        events = Events(self.socket)
+        events = Events(self.socket, patience)
         self._clients.append(events)
         return events
 

@@ -5,6 +5,7 @@ import json
 import os
 import select
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -29,15 +30,12 @@ MAX_REQUEST = 1024 * 1024
 @contextlib.contextmanager
 def unharmed(daemon: Daemon) -> Iterator[Daemon]:
     """Afterwards it still answers others quickly, its worker is the same, and it has grown little."""
-    with contextlib.closing(Client(daemon.socket)) as bystander:
+    with Client(daemon.socket, patience=QUICK) as bystander:
         life = bystander.call("status", names=["a"])["tree"][0]["pid"]
         before = daemon.memory()
         yield daemon
-        begin = time.monotonic()
         rows = bystander.call("status", names=["a"])["tree"]
-        took = time.monotonic() - begin
     assert rows[0]["pid"] == life
-    assert took < QUICK
     assert daemon.memory() - before < LITTLE
 
 
@@ -179,6 +177,14 @@ def test_notification_is_not_answered(shared: Daemon, notification: Json) -> Non
     assert json.loads(client.read_line())["id"] == "next"
 
 
+def test_notification_that_ends_the_daemon_is_not_answered(supervise: Supervise) -> None:
+    daemon = supervise(worker("a"))
+    client = daemon.client()
+    client.send_object({"jsonrpc": "2.0", "method": "shutdown"})
+    assert client.read_to_the_end() == b""
+    assert daemon.wait() == 0
+
+
 def test_notification_is_carried_out(daemon: Daemon) -> None:
     client = daemon.client()
     client.send_object({"jsonrpc": "2.0", "method": "stop", "params": {"names": ["b"]}})
@@ -291,7 +297,7 @@ def test_line_of_ten_megabytes_is_refused_and_its_client_hung_up_on(daemon: Daem
 def test_subscriber_that_sends_ten_megabytes_in_one_line_is_hung_up_on_too(daemon: Daemon) -> None:
     events = daemon.events()
     send_as_much_as_it_takes(events, b"x" * 10_000_000)
-    events.socket.settimeout(5)
+    events.socket.settimeout(QUICK)
     assert len(events.read_to_the_end().splitlines()) == 1
 
 
@@ -301,7 +307,7 @@ def test_client_that_waits_and_sends_ten_megabytes_in_one_line_is_hung_up_on_too
     client = daemon.client()
     client.ask("stop", names=["a"])
     send_as_much_as_it_takes(client, b"x" * 10_000_000)
-    client.socket.settimeout(5)
+    client.socket.settimeout(QUICK)
     assert len(client.read_to_the_end().splitlines()) == 1
 
 
@@ -333,11 +339,10 @@ def test_line_of_one_megabyte_is_read_and_one_byte_more_is_too_long(daemon: Daem
     ids=lambda names: f"{len(names)} times {names[0][:8]}",
 )
 def test_names_of_one_megabyte_are_answered_quickly(daemon: Daemon, names: list[str]) -> None:
-    client, other = daemon.client(), daemon.client()
+    client, other = daemon.client(), daemon.client(patience=QUICK)
     client.ask("status", names=names)
-    begin = time.monotonic()
-    other.call("version")
-    assert time.monotonic() - begin < QUICK
+    while not select.select([client.socket], [], [], 0)[0]:
+        other.call("version")
 
 
 def test_requests_without_end_whose_answers_nobody_reads_fill_no_memory_and_hold_up_nobody(
@@ -347,13 +352,44 @@ def test_requests_without_end_whose_answers_nobody_reads_fill_no_memory_and_hold
     daemon = supervise(workers(names, ("true",), restart="transient"))
     daemon.status()
     before = daemon.memory()
-    client, other = daemon.client(), daemon.client()
+    client, other = daemon.client(), daemon.client(patience=QUICK)
     send_as_much_as_it_takes(client, b'{"jsonrpc":"2.0","id":1,"method":"status"}\n' * 50_000)
 
-    begin = time.monotonic()
     other.call("version")
 
-    assert time.monotonic() - begin < QUICK
+    assert daemon.memory() - before < LITTLE
+
+
+def test_requests_without_end_whose_answers_are_read_hold_up_nobody(supervise: Supervise) -> None:
+    """Each answer takes the daemon some milliseconds, and hundreds of such requests come in one piece."""
+    names = " ".join(f"w{number}" for number in range(300))
+    daemon = supervise(workers(names, ("true",), restart="transient"))
+    greedy, other = daemon.client(), daemon.client(patience=QUICK / 4)
+    reader = threading.Thread(target=greedy.read_to_the_end, daemon=True)
+    reader.start()
+    writer = threading.Thread(target=send_for_ever, args=(greedy, daemon), daemon=True)
+    writer.start()
+
+    for _ in range(20):
+        other.call("version")
+
+    greedy.socket.shutdown(socket.SHUT_RDWR)
+    writer.join()
+    reader.join()
+
+
+def send_for_ever(client: Client, daemon: Daemon) -> None:
+    with contextlib.suppress(OSError):
+        while not daemon.has_ended:
+            client.send(b'{"jsonrpc":"2.0","id":1,"method":"status"}\n' * 1000)
+
+
+def test_subscriber_that_was_hung_up_on_for_its_long_line_and_does_not_read_fills_no_memory(daemon: Daemon) -> None:
+    events = daemon.events()
+    before = daemon.memory()
+    send_as_much_as_it_takes(events, b"x" * 2_000_000)
+    for _ in range(20):
+        make_events(daemon, 100)
     assert daemon.memory() - before < LITTLE
 
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -133,8 +134,9 @@ def test_no_two_lives_of_a_worker_overlap_and_none_outlives_the_daemon(
     operators = [Operator(daemon.client()) for _ in range(2)]
 
     told: list[Json] = []
+    listener = threading.Thread(target=lambda: told.extend(events.rest()), daemon=True)  # who is slow is hung up on
+    listener.start()
     for _ in range(STEPS):
-        told += events.so_far()  # who does not listen is hung up on
         match chance.randrange(5):
             case 0 | 1:
                 hurt(daemon, chance.choice((*WORKERS, *ADDED)), chance.choice(SIGNALS))
@@ -144,7 +146,6 @@ def test_no_two_lives_of_a_worker_overlap_and_none_outlives_the_daemon(
                 chance.choice(operators).hear_one()
     for operator in operators:
         operator.hear_all()
-    told += events.so_far()
     daemon.call("start", names=list(SUPERVISORS))
     daemon.call("start", names=list(WORKERS))
 
@@ -153,7 +154,8 @@ def test_no_two_lives_of_a_worker_overlap_and_none_outlives_the_daemon(
     assert daemon.overlaps() == []
     assert daemon.remaining() == []
     assert operators[0].outcomes | operators[1].outcomes <= {"ok", "overtaken", "refused", "no_such_name"}
-    assert_each_life_ends_before_the_next(told + events.rest())
+    listener.join()
+    assert_each_life_ends_before_the_next(told)
 
 
 def assert_each_life_ends_before_the_next(told: list[Json]) -> None:

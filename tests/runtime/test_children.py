@@ -82,9 +82,13 @@ def test_child_of_a_name_that_is_elsewhere_in_the_tree_is_refused(supervise: Sup
 def test_two_clients_that_start_the_same_child_get_one_between_them(supervise: Supervise) -> None:
     daemon = supervise(TREE)
     clients = [daemon.client() for _ in range(4)]
-    asked = [client.ask("start_child", supervisor="lab", command=list(SLEEP), name="new") for client in clients]
-    answers = [client.answer(request) for client, request in zip(clients, asked, strict=True)]
-    assert sorted(answer["ok"] for answer in answers) == [False, False, False, True]
+    for client in clients:
+        client.ask("start_child", supervisor="lab", command=list(SLEEP), name="new")
+    started = 0
+    for client in clients:
+        with contextlib.suppress(CallFailed):
+            started += client.answer(1)["ok"]
+    assert started == 1
 
 
 def test_two_clients_that_start_a_child_of_one_name_in_two_places_get_one_between_them(supervise: Supervise) -> None:

@@ -219,7 +219,7 @@ def test_process_that_leaves_the_group_while_that_is_cleared_holds_up_no_next_li
     """The double fork of classical daemons: the worker ends, and its child makes a session of its own."""
     command = python(LEAVES_THE_GROUP)
     daemon = supervise(worker("a", command, shutdown=0.5))
-    events = daemon.events()
+    events = daemon.events(patience=5)
     stray = daemon.report_of("a")
     wait_until(lambda: daemon.row("a")["last_exit"] == "exit 1", "the worker ended")
     daemon.open_gate()
