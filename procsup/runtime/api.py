@@ -4,6 +4,7 @@ A call that must wait is kept with its client until the core has replied for eve
 up meanwhile is forgotten, its command is not. Names are resolved first: when one of them is unknown, nothing is done.
 """
 
+import functools
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -279,6 +280,7 @@ class Api:
         return None
 
 
+@functools.cache
 def signal_number(name: str) -> int:
     """The number of a signal by its one name, "SIGTERM" or "SIG40"."""
     member = signal.Signals.__members__.get(name)

@@ -12,6 +12,7 @@ knows members and the walk meets only zombies, the group is empty once two looks
 """
 
 import contextlib
+import functools
 import os
 import signal
 import time
@@ -186,6 +187,7 @@ def _how(status: int) -> WorkerExit:
     return ExitCode(os.WEXITSTATUS(status))
 
 
+@functools.cache
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name

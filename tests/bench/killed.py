@@ -25,8 +25,8 @@ def measure(lab: Lab) -> Iterator[Figure]:
                 found[0].append(all_back(floor.workers, count))
                 found[1].append(all_back(procsup.workers, count))
         yield Figure(
-            f"{count:,} killed at once, {program.title}", "ms", median(found[1]) / 1e6, median(found[0]) / 1e6, TARGET,
-            "first SIGKILL to the last successor's first instruction",
+            f"{count:,} killed at once, {program.title}", "ms", median(found[1]) / 1e6, median(found[0]) / 1e6,
+            lab.target_for(program, TARGET), "first SIGKILL to the last successor's first instruction",
         )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.bench import census
-from tests.bench.figure import CannotMeasure
+from tests.bench.figure import CannotMeasure, Target
 from tests.bench.floor import Floor
 from tests.bench.procsup import Procsup
 from tests.bench.workers import Program
@@ -81,6 +81,10 @@ class Lab:
 
     def procsup(self, program: Program, count: int) -> Procsup:
         return Procsup(self._new_folder("procsup"), self.options.command, program, count)
+
+    def target_for(self, program: Program, target: Target) -> Target | None:
+        """Targets are for the ordinary program, as people run them; the bare one shows what procsup itself adds."""
+        return target if program is self.programs[0] else None
 
     def reporting_programs(self) -> Sequence[Program]:
         """The ordinary worker, and, where it could be compiled, the bare one.

@@ -26,7 +26,7 @@ def measure(lab: Lab) -> Iterator[Figure]:
     for program in lab.reporting_programs():
         lab.say(f"restart: {lab.options.restarts} of the {program.title}, on each side")
         floor, procsup = latencies(lab, program)
-        for percent, target in ((50, TARGET), (90, None)):
+        for percent, target in ((50, lab.target_for(program, TARGET)), (90, None)):
             yield Figure(
                 f"restart of one, {program.title}, p{percent}", "us",
                 percentile(procsup, percent) / 1000, percentile(floor, percent) / 1000, target,

@@ -30,7 +30,8 @@ def measure(lab: Lab) -> Iterator[Figure]:
         rounds = [one_round(lab, program, count) for _ in range(lab.options.rounds)]
         yield Figure(
             f"start of {count:,}, {program.title}", "ms",
-            median([one.procsup for one in rounds]) / 1e6, median([one.floor for one in rounds]) / 1e6, TARGET,
+            median([one.procsup for one in rounds]) / 1e6, median([one.floor for one in rounds]) / 1e6,
+            lab.target_for(program, TARGET),
             "first worker's first instruction to the last one's",
         )  # fmt: skip
         yield Figure(

@@ -64,6 +64,7 @@ def test_workers_that_were_killed_at_once_cost_a_group_one_restart(supervise: Su
     victims = [daemon.process(name) for name in ("c", "a", "b")]
     events = daemon.events()
     os.kill(daemon.pid, signal.SIGSTOP)  # so that it finds all three dead when it looks
+    wait_until(lambda: processes.stat_of(daemon.pid).state == "T", "the daemon is stopped")
     for victim in victims:
         os.kill(victim.pid, signal.SIGKILL)
     for victim in victims:
@@ -218,7 +219,7 @@ os._exit(1)
 def test_process_that_leaves_the_group_while_that_is_cleared_holds_up_no_next_life(supervise: Supervise) -> None:
     """The double fork of classical daemons: the worker ends, and its child makes a session of its own."""
     command = python(LEAVES_THE_GROUP)
-    daemon = supervise(worker("a", command, shutdown=0.5))
+    daemon = supervise(worker("a", command, shutdown=30))
     events = daemon.events(patience=5)
     stray = daemon.report_of("a")
     wait_until(lambda: daemon.row("a")["last_exit"] == "exit 1", "the worker ended")
@@ -249,9 +250,9 @@ while time.monotonic() < end:
 def test_process_that_forks_and_ends_over_and_over_is_not_overlooked(supervise: Supervise) -> None:
     """Whoever walks through /proc meets it nowhere, though the group has a living member at any time."""
     command = python(HOPS)
-    daemon = supervise(tree(supervisor("root", ["a"], intensity=1000), worker("a", command, shutdown=0.1)))
+    daemon = supervise(tree(supervisor("root", ["a"], intensity=1000), worker("a", command, shutdown=0.3)))
     events = daemon.events()
-    for _ in range(5):
+    for _ in range(3):
         events.wait("ready", "a")
 
     assert daemon.overlaps() == []
