@@ -18,7 +18,9 @@ from procsup.core.timers import Timers
 class Book:
     """`now` is the time of the events being handled, in seconds."""
 
-    __slots__ = ("_lives", "_seq", "actions", "children", "hurried", "lives", "names", "now", "timers", "todo")
+    __slots__ = (
+        "_lives", "_seq", "actions", "children", "hurried", "lives", "names", "namesakes", "now", "timers", "todo",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -27,6 +29,7 @@ class Book:
         self.todo: deque[Callable[[], None]] = deque()
         self.children: dict[str, Child] = {}
         self.names: dict[str, Child] = {}
+        self.namesakes: dict[str, list[Child]] = {}
         self.lives: dict[int, Child] = {}
         self.timers = Timers(self._is_void)
         self._seq = 0
@@ -42,13 +45,21 @@ class Book:
     def add(self, child: Child) -> None:
         """Into the indexes. Of two children of one name in different places the older keeps the name."""
         self.children[child.path] = child
-        self.names.setdefault(child.name, child)
+        if self.names.setdefault(child.name, child) is not child:
+            self.namesakes.setdefault(child.name, []).append(child)
 
     def forget(self, child: Child) -> None:
         if self.children.get(child.path) is child:
             del self.children[child.path]
-        if self.names.get(child.name) is child:
+        namesakes = self.namesakes.get(child.name, [])
+        if child in namesakes:
+            namesakes.remove(child)
+        elif self.names.get(child.name) is child:
             del self.names[child.name]
+            if namesakes:
+                self.names[child.name] = namesakes.pop(0)
+        if not namesakes:
+            self.namesakes.pop(child.name, None)
 
     def begin_life(self, child: Child) -> None:
         self._lives += 1

@@ -205,11 +205,11 @@ class Supervisor:
         if agenda.purpose is Purpose.BOOT:
             self.end(FailedToStartChild(child.name, reason), child.cause)
             return
-        if agenda.is_new or child.is_temporary:
-            self.remove(child, "start_failed")
         self.book.reply(agenda.ref, reason)
         agenda.ref = None
         self.book.answer_waiters(child, Wanted.UP, reason)
+        if agenda.is_new or child.is_temporary:
+            self.remove(child, "start_failed")
         self._close(agenda)
 
     def on_exit(self, child: Child, reason: Reason) -> None:
@@ -443,7 +443,8 @@ class Supervisor:
         cause = book.record("stopping", child, cause, type="supervisor")
         parent = child.parent
         if parent is not None and (parent.hurried or self.spec.shutdown in ("brutal_kill", 0)):
-            self.hurry()
+            self.hurried = True
+            book.todo.append(self.hurry)  # when all facts are known: the dead are not killed
         elif parent is not None and not isinstance(self.spec.shutdown, str):
             book.timers.set(book.now + self.spec.shutdown, child.life)
         self.end(SHUTDOWN, cause)

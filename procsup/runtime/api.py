@@ -114,7 +114,7 @@ class Api:
 
     def publish(self, events: Iterable[JournalEvent]) -> None:
         lines = b"".join(encode_notification("event", event.as_json()) for event in events)
-        for client in list(self._subscribers):
+        for client in [client for client in self._subscribers if client.is_subscribed]:
             client.send(lines)
 
     def on_end(self, status: int) -> None:
@@ -273,7 +273,7 @@ class Api:
 
     def _shutdown(self, client: Client, request: RequestId, wait: bool) -> JSON:
         self._submit(ShutdownRequested())
-        if not wait:
+        if not wait or request is None:
             return {"status": None}
         client.pending += 1
         self._shutdowns.append((client, request))

@@ -21,6 +21,8 @@ from procsup.wire.jsonrpc import MAX_REQUEST, Failure, encode_failure
 MAX_BACKLOG = 1024 * 1024
 """Bytes of unread answers from which on a client is not read from, or, if it only listens, is cut off."""
 MAX_CLIENTS = 512
+FAIR = 8
+"""Lines of one client in one turn."""
 _CHUNK = 65536
 
 
@@ -39,6 +41,7 @@ class Client:
         self._has_ended = False
         """It says nothing more, or nothing that we would listen to."""
         self._is_taking = False
+        self._is_waiting_its_turn = False
         self.is_open = True
         self.is_subscribed = False
         self.pending = 0
@@ -68,13 +71,29 @@ class Client:
         if mask & (HANG_UP | ERROR) and self._has_ended:
             self.close()
             return
-        if mask & READ or mask & HANG_UP:
+        if (mask & READ or mask & HANG_UP) and len(self._in) <= MAX_REQUEST:
             self._read()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take some lines, as long as the client takes its answers."""
+        if self._is_waiting_its_turn:
+            return
         self._is_taking = True
-        while self._flush() and self._take_line():
-            pass
+        taken = 0
+        while self._flush() and taken < FAIR and self._take_line():
+            taken += 1
         self._is_taking = False
-        self._wait_or_close()
+        if taken == FAIR:
+            self._is_waiting_its_turn = True
+            self._loop.soon(self._take_turn)
+        else:
+            self._wait_or_close()
+
+    def _take_turn(self) -> None:
+        self._is_waiting_its_turn = False
+        if self.is_open:
+            self._go_on()
 
     def _read(self) -> None:
         try:
@@ -94,6 +113,8 @@ class Client:
             return True
         if end < 0:
             self._searched = len(self._in)
+            if self._has_ended:  # half a line, and nobody to end it
+                self._in.clear()
             return False
         line = bytes(self._in[:end])
         del self._in[: end + 1]
@@ -125,7 +146,7 @@ class Client:
         if not self.is_open:
             return
         is_behind = len(self._out) > MAX_BACKLOG
-        is_done = self._has_ended and not self._out and self.pending <= 0 and not self.is_subscribed
+        is_done = self._has_ended and not self._out and not self._in and self.pending <= 0 and not self.is_subscribed
         if is_done or (is_behind and self.is_subscribed):
             self.close()
             return

@@ -9,6 +9,7 @@ Laws: no OSError leaves the runtime; it becomes an event or a CannotRun. A bug o
 its story; a bug of the core, which cannot be asked any more, ends every worker directly.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -104,6 +105,7 @@ class Daemon:
         self._results: list[Started | SpawnFailed] = []
         self._records: list[tuple[Record, float, float]] = []
         self._outputs: dict[int, Output] = {}
+        self._finished: list[Output] = []
         self._end: End | None = None
         self._has_bug = False
         self._loop = Loop()
@@ -130,6 +132,7 @@ class Daemon:
         return _BUG if self._has_bug else self._end.status
 
     def close(self) -> None:
+        self._tidy()
         for output in self._outputs.values():
             output.close()
         self._control.close()
@@ -150,6 +153,7 @@ class Daemon:
         self._publish()
         if self._end is not None:
             return
+        self._tidy()
         try:
             self._loop.turn(self._patience())
         except Exception:  # noqa: BLE001  # a bug of ours: the tree is stopped in order
@@ -160,6 +164,13 @@ class Daemon:
         deadline = self._node.next_deadline()
         if deadline is not None and deadline <= time.monotonic():
             self._events.append(TimePassed())
+
+    def _tidy(self) -> None:
+        """What need not be done before the next life begins."""
+        self._reaper.tidy()
+        for output in self._finished:
+            output.close()
+        self._finished.clear()
 
     def _patience(self) -> float | None:
         """Seconds to wait, None for ever."""
@@ -184,8 +195,8 @@ class Daemon:
         output.drain()
         tail = output.tail()
         if death.gone:
-            output.close()
-            del self._outputs[death.life]
+            output.end_line()
+            self._finished.append(self._outputs.pop(death.life))
         return Exited(death.life, death.ended, death.gone, tail)
 
     def _is_empty(self, life: int) -> None:
@@ -241,9 +252,11 @@ class Daemon:
         events = [_journal_event(record, wall, mono) for record, wall, mono in records]
         for event in events:
             self._on_event(event)
-            if event.event == "ready" and self._ready is not None and event.path == self._config.tree.name:
-                self._ready()
-                self._ready = None
+            if event.event == "ready" and event.path == self._config.tree.name:
+                gc.freeze()  # the tree stays: no collection need walk through it again
+                if self._ready is not None:
+                    self._ready()
+                    self._ready = None
         if self._api.has_subscribers:
             self._api.publish(events)
 

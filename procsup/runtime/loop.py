@@ -28,6 +28,7 @@ class Loop:
         self._handlers: dict[int, Handler] = {}
         self._wakeup_read, self._wakeup_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._signals: dict[int, Callable[[], None]] = {}
+        self._soon: list[Callable[[], None]] = []
         self.watch(self._wakeup_read, READ, self._take_signals)
 
     def watch(self, fd: int, mask: int, handler: Handler) -> None:
@@ -45,6 +46,10 @@ class Loop:
         del self._handlers[fd]
         self._epoll.unregister(fd)
 
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call it in the next turn, which does not wait: for what has more to do than is fair in one turn."""
+        self._soon.append(callback)
+
     def on_signal(self, number: int, handler: Callable[[], None]) -> None:
         """Take this signal from now on."""
         self._signals[number] = handler
@@ -54,11 +59,16 @@ class Loop:
     def turn(self, timeout: float | None) -> None:
         """Wait at most `timeout` seconds (None: for ever) and call the handlers of what is ready, once each."""
         # Rounded up to whole milliseconds, as epoll does: never a turn too early that would find nothing to do.
+        callbacks, self._soon = self._soon, []
+        if callbacks:
+            timeout = 0.0
         wait = -1 if timeout is None else math.ceil(max(timeout, 0.0) * 1000) / 1000
         for fd, mask in self._epoll.poll(wait):
             handler = self._handlers.get(fd)
             if handler is not None:  # another handler of this batch may have forgotten it
                 handler(mask)
+        for callback in callbacks:
+            callback()
 
     def close(self) -> None:
         signal.set_wakeup_fd(-1)

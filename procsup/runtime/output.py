@@ -77,13 +77,17 @@ class Output:
             tail = tail.partition(b"\n")[2].strip(b"\n") or tail
         return tuple(tail.decode("utf-8", "backslashreplace").splitlines()[-_TAIL_LINES:])
 
-    def close(self) -> None:
-        """The life is over: write what is left, then let go."""
-        self.drain()
-        self._close_pipe()
+    def end_line(self) -> None:
+        """The life is over: a line that has no end gets one."""
         if self._partial:
             self._write(self._partial + b"\n")
             self._partial = b""
+
+    def close(self) -> None:
+        """Read and write what is left, then let go."""
+        self.drain()
+        self._close_pipe()
+        self.end_line()
 
     def _read(self, mask: int) -> None:
         self._take()

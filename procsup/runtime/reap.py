@@ -61,6 +61,8 @@ class Reaper:
         self._pidfds: dict[int, int] = {}
         """life → pidfd watched for it"""
         self._rests: dict[int, Rest] = {}
+        self._ended: list[int] = []
+        """Lives whose pidfd is still open"""
         self._has_sigchld = False
         self.deaths: list[Death] = []
         if os.getpid() == 1:
@@ -94,6 +96,12 @@ class Reaper:
                 if death[0] in self._lives:
                     self._has_ended(*death)
 
+    def tidy(self) -> None:
+        """Close what the dead have left open. For later: whoever waits to be restarted should not wait for this too."""
+        for life in self._ended:
+            self._unwatch(life)
+        self._ended.clear()
+
     def poll(self, now: float) -> None:
         """Look at the groups for which it is time."""
         for life, rest in list(self._rests.items()):
@@ -119,11 +127,12 @@ class Reaper:
 
     def _has_ended(self, pid: int, status: int) -> None:
         life = self._lives.pop(pid)
-        self._unwatch(life)
         gone = not group.has_members(pid)
         if gone:
             del self._groups[life]
+            self._ended.append(life)
         else:
+            self._unwatch(life)
             self._rests[life] = Rest(pid, 0.0, _FIRST_LOOK, frozenset())
         self.deaths.append(Death(life, _how(status), gone))
 

@@ -134,6 +134,7 @@ def test_nothing_is_kept_of_a_life_that_is_over(ward: Ward) -> None:
     before = os.listdir("/proc/self/fd")
     ward.start("true")
     ward.death()
+    ward.reaper.tidy()
 
     assert ward.reaper.remaining == []
     assert os.listdir("/proc/self/fd") == before
