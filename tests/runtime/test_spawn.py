@@ -12,7 +12,7 @@ import pytest
 from procsup.core.spec import Program
 from procsup.runtime.spawn import Spawner, SpawnFailure, errno_name
 from tests.kit import processes
-from tests.kit.daemon import PROCSUP
+from tests.kit.daemon import PROCSUP, Daemon
 from tests.kit.fixtures import Supervise
 from tests.kit.trees import SLEEP, STAYS, supervisor, tree, worker, workers
 from tests.kit.wait import wait_until
@@ -213,10 +213,14 @@ def test_worker_has_no_descriptor_of_the_daemon(supervise: Supervise) -> None:
     daemon.kill("b")
     wait_until(lambda: daemon.row("b")["restarts"] == 1 and daemon.row("b")["state"] == "running", "b is restarted")
 
-    found = [sorted(os.listdir(f"/proc/{daemon.row(name)['pid']}/fd")) for name in ("a", "b", "c")]
-
+    standard = [["0", "1", "2"]] * 3
+    wait_until(lambda: [descriptors(daemon, name) for name in "abc"] == standard, "all have the standard three only")
     os.close(reader)
-    assert found == [["0", "1", "2"]] * 3
+
+
+def descriptors(daemon: Daemon, name: str) -> list[str]:
+    """execve(2) lets the daemon go on just before it closes what is close-on-exec."""
+    return sorted(os.listdir(f"/proc/{daemon.row(name)['pid']}/fd"))
 
 
 def test_worker_blocks_and_ignores_no_signal_whatever_the_daemon_was_started_with(supervise: Supervise) -> None:
@@ -257,7 +261,7 @@ def test_daemon_without_standard_descriptors_gives_its_worker_all_three(supervis
     daemon = supervise(worker("a"), program=("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *PROCSUP))
 
     folder = f"/proc/{daemon.row('a')['pid']}/fd"
-    assert sorted(os.listdir(folder)) == ["0", "1", "2"]
+    wait_until(lambda: descriptors(daemon, "a") == ["0", "1", "2"], "a has executed, and has no other")
     assert os.readlink(f"{folder}/0") == "/dev/null"
     assert os.readlink(f"{folder}/1").startswith("pipe:")
     assert daemon.stop() == 0

@@ -160,8 +160,9 @@ def test_commands_that_wait_are_answered_when_the_tree_goes_down(supervise: Supe
     daemon.kill("b")
     events.wait("stopping", "a")
     request = asker.ask("start_child", supervisor="root", command=["sleep", "1000"], name="c")
-    daemon.call("version")
+    asker.call("version")  # so that the request before it was read
     daemon.send_signal(signal.SIGTERM)
+    events.wait("stopping", "root")
     os.kill(stubborn.pid, signal.SIGKILL)
 
     assert asker.answer(request)["kind"] == "refused"
