@@ -11,7 +11,8 @@ from procsup.core.child import Child, State, Wanted
 from procsup.core.spec import is_bad_combination
 
 if TYPE_CHECKING:
-    from procsup.core.supervisor import Supervisor, WaitingCall
+    from procsup.core.decisions import WaitingCall
+    from procsup.core.supervisor import Supervisor
 
 
 def serve(supervisor: "Supervisor", waiting: "WaitingCall") -> None:

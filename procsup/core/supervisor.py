@@ -17,7 +17,6 @@ child that is doomed meanwhile is swallowed. All methods are O(1), but for those
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 
 from procsup.core import child_calls, life
@@ -26,6 +25,7 @@ from procsup.core.agenda import Agenda, Purpose
 from procsup.core.book import Book
 from procsup.core.calls import ChildCall, Refusal
 from procsup.core.child import Child, State, Wanted
+from procsup.core.decisions import ChildExit, Decision, Rest, Retry, WaitingCall
 from procsup.core.intensity import Window
 from procsup.core.policy import Verdict, affected, exit_status, verdict
 from procsup.core.reason import (
@@ -42,44 +42,6 @@ from procsup.core.reason import (
     StartFailure,
 )
 from procsup.core.spec import AutoShutdown, ChildSpec, Strategy, SupervisorSpec, WorkerSpec, check_children
-
-
-@dataclass(frozen=True, slots=True)
-class ChildExit:
-    """A child ended by itself. Void when the child has another life or state by now."""
-
-    order: int
-    child: Child
-    life: int
-    reason: Reason
-    cause: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """A restart failed at the child of this name. Void when that child is not RESTARTING any more."""
-
-    order: int
-    name: str
-    cause: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """An operator stopped the child at which a restart had failed: what is down of its group is to be started."""
-
-    order: int
-    child: Child
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingCall:
-    """One of OTP's calls, or a child that an operator wants started."""
-
-    order: int
-    ref: int | None
-    call: ChildCall | Child
-
 
 Ending = Shutdown | GaveUp | AutoShutdownFired | StartFailure
 """Why a supervisor stops all its children: told to, or one of its own reasons."""
@@ -115,7 +77,7 @@ class Supervisor:
         self.child = child
         self.children: dict[str, Child] = {}
         self.window = Window(spec.intensity, spec.period)
-        self.decisions: deque[ChildExit | Retry | Rest] = deque()
+        self.decisions: deque[Decision] = deque()
         self.calls: deque[WaitingCall] = deque()
         self.agendas = 0
         self.open_call: Agenda | None = None
@@ -255,7 +217,7 @@ class Supervisor:
             return
         self._decide_soon()
 
-    def _may_decide(self, decision: ChildExit | Retry | Rest, call: WaitingCall | None) -> bool:
+    def _may_decide(self, decision: Decision, call: WaitingCall | None) -> bool:
         """Under one_for_one exits go past other restarts and past the calls that wait for those; a retry only past
         other restarts.
         """
@@ -265,7 +227,7 @@ class Supervisor:
             return False
         return isinstance(decision, ChildExit) or call is None or decision.order < call.order
 
-    def _decide(self, decision: ChildExit | Retry | Rest) -> None:
+    def _decide(self, decision: Decision) -> None:
         match decision:
             case ChildExit(child=child, life=number, reason=reason, cause=cause):
                 if child.state is State.EXITED and child.life == number:

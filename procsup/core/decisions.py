@@ -1,0 +1,47 @@
+"""What waits to be decided by a supervisor, each with its place in the order of arrival."""
+
+from dataclasses import dataclass
+
+from procsup.core.calls import ChildCall
+from procsup.core.child import Child
+from procsup.core.reason import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ChildExit:
+    """A child ended by itself. Void when the child has another life or state by now."""
+
+    order: int
+    child: Child
+    life: int
+    reason: Reason
+    cause: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A restart failed at the child of this name. Void when that child is not RESTARTING any more."""
+
+    order: int
+    name: str
+    cause: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """An operator stopped the child at which a restart had failed: what is down of its group is to be started."""
+
+    order: int
+    child: Child
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCall:
+    """One of OTP's calls, or a child that an operator wants started."""
+
+    order: int
+    ref: int | None
+    call: ChildCall | Child
+
+
+Decision = ChildExit | Retry | Rest
