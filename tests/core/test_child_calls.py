@@ -220,6 +220,15 @@ def test_calls_wait_while_a_group_restarts() -> None:
     assert world.answers == {1: Refusal.RUNNING}
 
 
+def test_retry_does_not_go_past_a_call_that_was_waiting() -> None:
+    """The call waits for a, which is slow to start; then the restart of b fails, and its retry waits for the call."""
+    world = World(one_for_one("root", "a", "b")).fate("b", GOOD, FAILS).boot()
+    world.exits("a").deliver().delay()
+    call = world.ask(TerminateChild("root", "b"))
+    world.exits("b").settle().arrive()
+    assert (world.answer(call), world.up(), world.starts("b")) == ("ok", ["a"], 2)
+
+
 def test_calls_of_one_supervisor_do_not_wait_for_another() -> None:
     tree = one_for_one("root", one_for_one("s", "x"), one_for_one("t", "y"))
     world = World(tree).fate("x", STUBBORN).boot()

@@ -4,8 +4,8 @@ import pytest
 
 from procsup.core.intensity import Window
 from procsup.core.reason import ExitCode
-from tests.core.trees import one_for_all, one_for_one, rest_for_one
-from tests.core.world import World
+from tests.core.trees import one_for_all, one_for_one, rest_for_one, worker
+from tests.core.world import STUBBORN, World
 
 
 def test_entry_of_exactly_the_age_of_the_period_still_counts() -> None:
@@ -64,6 +64,15 @@ def test_crash_as_old_as_the_period_ends_it() -> None:
     world = World(one_for_one("root", "a", intensity=1, period=5.0)).boot()
     world.kill("a").wait(5.0).kill("a")
     assert world.end is not None
+
+
+def test_limit_cannot_be_reached_when_every_restart_takes_longer_than_the_period() -> None:
+    """As in OTP: OTP-SEMANTICS § 9. `check` warns of it."""
+    tree = one_for_all("root", "a", worker("b", shutdown=1.5), intensity=2, period=1.0)
+    world = World(tree).every_fate("b", STUBBORN).boot()
+    for _ in range(20):
+        world.kill("a").wait(1.5)
+    assert (world.end, world.starts("a")) == (None, 21)
 
 
 def test_intensity_belongs_to_the_supervisor_and_not_to_the_child() -> None:
