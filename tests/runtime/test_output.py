@@ -14,8 +14,8 @@ from procsup.runtime.failure import CannotRun
 from procsup.runtime.loop import Loop
 from procsup.runtime.output import Output
 from tests.kit.fixtures import Supervise
-from tests.kit.trees import AT_THE_GATE, sh, tree, waits_for, worker, workers
-from tests.kit.wait import wait_until
+from tests.kit.trees import AT_THE_GATE, sh, supervisor, tree, waits_for, worker, workers
+from tests.kit.wait import let_pass, wait_until
 
 Lost = tuple[int, int, str]
 
@@ -370,3 +370,18 @@ def test_output_of_what_is_left_of_a_group_is_written_too(supervise: Supervise) 
     daemon.call("stop", names=["a"])
 
     assert daemon.log("a") == b"goodbye\n"
+
+
+def test_loss_that_begins_when_a_life_is_just_over_harms_nobody(supervise: Supervise) -> None:
+    """Somebody who has left the group writes on into the pipe of each life, and the folder comes and goes."""
+    crashes = worker("a", sh("setsid -f yes; sleep 0.005; exit 1"))
+    daemon = supervise(tree(supervisor("root", ["a", "b"], intensity=1_000_000), crashes, worker("b")))
+    life = daemon.process("b")
+    for _ in range(150):
+        away = daemon.log_dir.rename(daemon.folder / "away")
+        let_pass(0.001)
+        away.rename(daemon.log_dir)
+        let_pass(0.001)
+
+    assert daemon.row("a")["starts"] > 1
+    assert daemon.process("b") == life
