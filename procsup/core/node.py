@@ -99,10 +99,11 @@ class Node:
             case Called(ref=ref, call=call):
                 self._call(ref, call)
             case OutputLost(life=number, lost=lost, errno=errno):
-                child = self._book.lives[number]
-                cause = child.cause
-                self._book.record("lost_output", child, None, bytes=lost, reason=errno)
-                child.cause = cause
+                child = self._book.lives.get(number)
+                if child is not None:  # its life may be over, and somebody outside its group write on
+                    cause = child.cause
+                    self._book.record("lost_output", child, None, bytes=lost, reason=errno)
+                    child.cause = cause
             case TimePassed():
                 self._book.todo.append(self._expire)
             case ShutdownRequested():

@@ -185,7 +185,8 @@ class Control:
             os.unlink(self._path)
         for client in list(self.clients):
             client.close()
-        os.close(self._spare)
+        if self._spare >= 0:
+            os.close(self._spare)
 
     def _accept(self, mask: int) -> None:
         try:
@@ -209,10 +210,13 @@ class Control:
         """No descriptor is left for the client, and as long as it waits, the loop would not sleep: give up the spare
         one for it, and hang up.
         """
-        os.close(self._spare)
+        if self._spare >= 0:
+            os.close(self._spare)
+            self._spare = -1
         with contextlib.suppress(OSError):
             self._listener.accept()[0].close()
-        self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def _has_closed(self, client: Client) -> None:
         self.clients.discard(client)

@@ -20,7 +20,16 @@ def has_members(group: int) -> bool:
 
 
 def members(group: int) -> tuple[int | None, frozenset[int]]:
-    """A living process of the group, or None, and the zombies met on the way to it. Walks /proc: O(processes)."""
+    """A living process of the group, or None, and the zombies met on the way to it: none when /proc cannot be read now,
+    for want of descriptors. Walks /proc: O(processes).
+    """
+    try:
+        return _walk(group)
+    except OSError:
+        return None, frozenset()
+
+
+def _walk(group: int) -> tuple[int | None, frozenset[int]]:
     zombies: set[int] = set()
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -40,7 +49,7 @@ def _state_in(pid: str, group: int) -> bytes | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
             text = stat.read()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
     # pid (comm) state ppid pgrp ...; comm may hold anything, parentheses included
     state, _, pgrp = text[text.rindex(b")") + 2 :].split(b" ", 3)[:3]

@@ -141,7 +141,7 @@ class Reaper:
         pgid, _, patience, before = self._rests[life]
         self._unwatch(life)
         living, zombies = group.members(pgid) if group.has_members(pgid) else (None, before)
-        is_settled = patience >= _LAST_LOOK / 2 and zombies == before
+        is_settled = patience >= _LAST_LOOK / 2 and bool(zombies) and zombies == before
         if (living is None and is_settled) or not group.has_members(pgid):
             del self._groups[life], self._rests[life]
             self._on_empty(life)

@@ -91,7 +91,8 @@ class Spawner:
             pid = self._fork(program, executables, env, output, report_read, report_write)
             os.close(report_write)
             report_write = -1
-            return pid, os.read(report_read, 1024)
+            with open(report_read, "rb", closefd=False) as pipe:
+                return pid, pipe.read()
         finally:
             os.close(report_read)
             if report_write >= 0:
