@@ -32,7 +32,7 @@ def choose(
     state = _absolute(state_dir) or settings.state_dir or default_state_dir(environ, uid)
     logs = _absolute(log_dir) or settings.log_dir or _first(environ.get("LOGS_DIRECTORY"))
     if logs is None:
-        logs = "/var/log/procsup" if uid == 0 and state == "/var/lib/procsup" else os.path.join(state, "logs")
+        logs = "/var/log/procsup" if uid == 0 else os.path.join(state, "logs")
     return Places(socket_path(socket, environ, uid, settings.socket), state, logs)
 
 

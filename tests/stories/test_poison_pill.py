@@ -27,7 +27,7 @@ def port() -> Iterator[str]:
 
 def told_by(tree: str, folder: Path) -> tuple[int, list[str]]:
     """The exit status of the daemon and what it told, line by line, pids and durations left out."""
-    places = ("--socket", str(folder / "s"), "--state-dir", str(folder / "state"))
+    places = ("--socket", str(folder / "s"), "--state-dir", str(folder / "state"), "--log-dir", str(folder))
     command = [*PROCSUP, "run", str(STORIES / tree), *places]
     run = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=DEADLINE, check=False)
     return run.returncode, run.stderr.splitlines()
