@@ -37,13 +37,31 @@ Shutdown = float | Literal["brutal_kill", "infinity"]
 NORMAL_EXITS: frozenset[int | str] = frozenset({0})
 
 
+Limit = tuple[int | None, int | None]
+"""Soft and hard, in the units of setrlimit(2); None is unlimited."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """How captured output is kept: a file is renamed when it would grow over `max_bytes`, and so many old ones stay.
+    `timestamps`: each line begins with the time, UTC.
+    """
+
+    max_bytes: int = 10_000_000
+    backups: int = 5
+    timestamps: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """What a worker runs and where. Opaque to the core.
 
     `command` is the argument vector, not empty; a program name without a slash is searched in the worker's PATH.
     `cwd` is absolute. `env` is laid over the daemon's environment, or, without `inherit_env`, over nothing.
-    `umask` is a number between 0 and 0o777; None leaves the daemon's.
+    `umask` is a number between 0 and 0o777; None leaves the daemon's. `user` and `group` are names or numbers; None
+    leaves the daemon's. `nice` is absolute, -20 to 19. `limits` are named as in DESIGN ("nofile").
+    `stdin` is "null", "inherit" or an absolute path; `stdout` and `stderr` are "log", "inherit", "null", "journal" or
+    an absolute path: "log" and paths are captured, and kept as `log` says. Two that go to the same place are joined.
     """
 
     command: tuple[str, ...]
@@ -51,6 +69,14 @@ class Program:
     env: tuple[tuple[str, str], ...] = ()
     inherit_env: bool = True
     umask: int | None = None
+    user: str | None = None
+    group: str | None = None
+    nice: int | None = None
+    limits: tuple[tuple[str, Limit], ...] = ()
+    stdin: str = "null"
+    stdout: str = "log"
+    stderr: str = "log"
+    log: LogSettings = LogSettings()
 
 
 @dataclass(frozen=True, slots=True)

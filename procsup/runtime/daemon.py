@@ -41,7 +41,7 @@ from procsup.runtime.loop import Loop
 from procsup.runtime.output import Output
 from procsup.runtime.places import Places
 from procsup.runtime.reap import Death, Reaper
-from procsup.runtime.spawn import Spawner, SpawnFailure, errno_name
+from procsup.runtime.spawn import Spawner, SpawnFailure, Stdio, errno_name
 from procsup.wire.decode import JSON
 from procsup.wire.events import Event as JournalEvent
 
@@ -230,7 +230,7 @@ class Daemon:
             self._results.append(SpawnFailed(action.life, "pipe", errno_name(error.errno or 0)))
             return
         try:
-            pid = self._spawner.spawn(action.spec.program, action.path, action.starts, write_end)
+            pid = self._spawner.spawn(action.spec.program, action.path, action.starts, Stdio(-1, write_end, write_end))
         except SpawnFailure as failure:
             output.close()
             self._results.append(SpawnFailed(action.life, failure.stage, errno_name(failure.errno)))

@@ -17,6 +17,7 @@ import os
 import resource
 from _posixsubprocess import fork_exec
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from procsup.core.spec import Program
 from procsup.runtime import reap
@@ -26,6 +27,14 @@ _OURS = frozenset({
     "PROCSUP_NAME", "PROCSUP_STARTS",
 })  # fmt: skip
 """What a service manager told us is not for the workers, nor what an outer procsup told us."""
+
+
+class Stdio(NamedTuple):
+    """The descriptors that become a worker's standard input, output and error. -1: /dev/null."""
+
+    stdin: int
+    stdout: int
+    stderr: int
 
 
 class SpawnFailure(Exception):
@@ -55,8 +64,8 @@ class Spawner:
         self._daemon_limit = (self._worker_limit[1], self._worker_limit[1])
         resource.setrlimit(resource.RLIMIT_NOFILE, self._daemon_limit)
 
-    def spawn(self, program: Program, path: str, starts: int, output: int) -> int:
-        """Execute `program` as leader of a session of its own; its stdout and stderr are `output`. Its pid.
+    def spawn(self, program: Program, path: str, starts: int, stdio: Stdio) -> int:
+        """Execute `program` as leader of a session of its own; its pid.
 
         Raises:
             SpawnFailure: nothing runs.
@@ -65,10 +74,10 @@ class Spawner:
         env = [*env, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts]
         executables = _candidates(program.command[0], search)
         if self._has_real_vfork:
-            pid = self._fork(program, executables, env, output, self._report_read, self._report_write)
+            pid = self._fork(program, executables, env, stdio, self._report_read, self._report_write)
             report = self._look()
         else:
-            pid, report = self._spawn_and_wait(program, executables, env, output)
+            pid, report = self._spawn_and_wait(program, executables, env, stdio)
         if report:
             reap.wait_for(pid)
             raise _failure(report)
@@ -81,14 +90,14 @@ class Spawner:
             return b""
 
     def _spawn_and_wait(
-        self, program: Program, executables: tuple[bytes, ...], env: list[bytes], output: int
+        self, program: Program, executables: tuple[bytes, ...], env: list[bytes], stdio: Stdio
     ) -> tuple[int, bytes]:
         try:
             report_read, report_write = os.pipe2(os.O_CLOEXEC)
         except OSError as error:
             raise SpawnFailure("pipe", error.errno or 0) from None
         try:
-            pid = self._fork(program, executables, env, output, report_read, report_write)
+            pid = self._fork(program, executables, env, stdio, report_read, report_write)
             os.close(report_write)
             report_write = -1
             with open(report_read, "rb", closefd=False) as pipe:
@@ -103,7 +112,7 @@ class Spawner:
         nowhere = (os.fsencode(os.devnull) + b"/",) * 1000
         probe = Program(("procsup-probe",))
         try:
-            pid = self._fork(probe, nowhere, [], self._null, self._report_read, self._report_write)
+            pid = self._fork(probe, nowhere, [], Stdio(-1, -1, -1), self._report_read, self._report_write)
         except SpawnFailure:
             return False  # who knows; the other way is always right
         report = self._look()
@@ -115,17 +124,18 @@ class Spawner:
         program: Program,
         executables: tuple[bytes, ...],
         env: list[bytes],
-        output: int,
+        stdio: Stdio,
         report_read: int,
         report_write: int,
     ) -> int:
+        stdin, stdout, stderr = [self._null if fd < 0 else fd for fd in stdio]
         raised = self._worker_limit != self._daemon_limit
         if raised:  # the child copies the limit at fork; descriptors above it that are open stay so
             resource.setrlimit(resource.RLIMIT_NOFILE, self._worker_limit)
         try:
             return fork_exec(
                 program.command, executables, False, (), program.cwd, env,
-                self._null, -1, -1, output, -1, output, report_read, report_write,
+                stdin, -1, -1, stdout, -1, stderr, report_read, report_write,
                 True, True, -1, None, None, None, -1 if program.umask is None else program.umask,
                 None,  # type: ignore[arg-type]  # no preexec_fn: typeshed does not know that None is the way to say so
                 True,

@@ -15,7 +15,7 @@ from procsup.core.reason import ExitCode, KilledBySignal
 from procsup.core.spec import Program
 from procsup.runtime.loop import Loop
 from procsup.runtime.reap import Death, Reaper
-from procsup.runtime.spawn import Spawner
+from procsup.runtime.spawn import Spawner, Stdio
 from tests.kit import processes
 from tests.kit.trees import python, sh
 from tests.kit.wait import wait_until
@@ -36,8 +36,7 @@ class Ward:
     def start(self, *command: str, cwd: str = "/") -> tuple[int, int]:
         """(life, pid)"""
         self._lives += 1
-        with open(os.devnull, "wb") as output:
-            pid = self._spawner.spawn(Program(command, cwd), "root/a", 1, output.fileno())
+        pid = self._spawner.spawn(Program(command, cwd), "root/a", 1, Stdio(-1, -1, -1))
         self.reaper.adopt(self._lives, pid)
         return self._lives, pid
 

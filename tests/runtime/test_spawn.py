@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from procsup.core.spec import Program
-from procsup.runtime.spawn import Spawner, SpawnFailure, errno_name
+from procsup.runtime.spawn import Spawner, SpawnFailure, Stdio, errno_name
 from tests.kit import processes
 from tests.kit.daemon import PROCSUP, Daemon
 from tests.kit.fixtures import Supervise
@@ -38,7 +38,7 @@ def run(spawner: Spawner) -> Run:
 
     def run(*command: str, by: Spawner = spawner, **keys: object) -> bytes:
         reader, writer = os.pipe()
-        pid = by.spawn(Program(command, **keys), "root/a", 7, writer)  # type: ignore[arg-type]  # any of its fields
+        pid = by.spawn(Program(command, **keys), "root/a", 7, Stdio(-1, writer, writer))  # type: ignore[arg-type]  # any of its fields
         os.close(writer)
         with open(reader, "rb") as file:
             output = file.read()
@@ -124,8 +124,8 @@ def test_spawn_after_a_failed_one_succeeds(spawner: Spawner, run: Run) -> None:
 
 
 def failure_of(spawner: Spawner, program: Program) -> str:
-    with open(os.devnull, "wb") as output, pytest.raises(SpawnFailure) as failed:
-        spawner.spawn(program, "root/a", 1, output.fileno())
+    with pytest.raises(SpawnFailure) as failed:
+        spawner.spawn(program, "root/a", 1, Stdio(-1, -1, -1))
     return f"{failed.value.stage} {errno_name(failed.value.errno)}"
 
 
