@@ -28,9 +28,9 @@ def _run() -> int:
     if isinstance(errand, int):
         return errand
 
-    from procsup.cli.serve import serve
+    from procsup.cli.launch import launch
 
-    return serve(errand)
+    return launch(errand)
 
 
 if __name__ == "__main__":

@@ -48,9 +48,10 @@ SPAWNING = (
     "subprocess", "multiprocessing", "pty", "psutil.Popen", "asyncio.create_subprocess_*",
 )  # fmt: skip
 
-REAPER = "procsup/runtime/reap.py"
+REAPER = "procsup/runtime/wait.py"
 SPAWNER = "procsup/runtime/spawn.py"
 DETACHER = "procsup/runtime/detach.py"
+GUARDIAN = "procsup/runtime/guardian.py"
 FORERUNNER = "procsup/cli/forerunner.py"
 
 BANS = [
@@ -60,7 +61,7 @@ BANS = [
            but=("procsup/runtime/*", "procsup/cli/*", "procsup/__main__.py")),
     Banned("procsup/*", REAPING, "exactly one place reaps", but=(REAPER,)),
     Banned("procsup/*", SPAWNING, "exactly one place spawns", but=(SPAWNER,)),
-    Banned("procsup/*", FORKING, "exactly one place spawns", but=(SPAWNER, DETACHER, FORERUNNER)),
+    Banned("procsup/*", FORKING, "exactly one place spawns", but=(SPAWNER, GUARDIAN, DETACHER, FORERUNNER)),
     Banned("tests/*", ("time.sleep",), "a test waits for a fact, with a deadline", but=("tests/bench/*",)),
 ]  # fmt: skip
 
@@ -248,7 +249,7 @@ LAWFUL = {
     "procsup/config/read.py": "import os\nfrom procsup import __version__\nfrom procsup.core.spec import SpecError",
     "procsup/worker/attach.py": "from procsup.wire import messages\nfrom ..core import spec",
     "procsup/runtime/__init__.py": "",
-    "procsup/runtime/reap.py": "import os\nos.waitpid(1, 0)",
+    "procsup/runtime/wait.py": "import os\nos.waitpid(1, 0)",
     "procsup/runtime/spawn.py": "import _posixsubprocess\n_posixsubprocess.fork_exec()",
     "procsup/runtime/detach.py": "import os, psutil\nos.fork()",
     "procsup/cli/status.py": "import click, psutil, procsup.runtime.loop\nimport procsup\nprocsup.core.spec.x",

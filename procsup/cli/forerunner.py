@@ -49,7 +49,7 @@ def send_ahead(words: Sequence[str]) -> Errand | int:
     with open(told, "rb") as pipe:
         message = pipe.read()
 
-    from procsup.runtime.reap import wait_for
+    from procsup.runtime.wait import wait_for
 
     status = wait_for(pid)
     return Errand(*json.loads(message)) if message else status
@@ -58,8 +58,8 @@ def send_ahead(words: Sequence[str]) -> Errand | int:
 def hand_over(errand: Errand) -> int:
     """Called by the command: tell the waiting parent; where there is none, do it here."""
     if _pipe < 0:
-        from procsup.cli.serve import serve
+        from procsup.cli.launch import launch
 
-        return serve(errand)
+        return launch(errand)
     os.write(_pipe, json.dumps(errand).encode())
     return 0

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from procsup.cli.exits import ExitStatus
@@ -14,8 +14,9 @@ from procsup.cli.terminal import complain, write_error
 from procsup.cli.understanding import complaints_of, counted, in_full, is_usable, understand
 from procsup.core.spec import SupervisorSpec
 from procsup.runtime import daemon
-from procsup.runtime.detach import run_detached
+from procsup.runtime.detach import Caller
 from procsup.runtime.failure import CannotRun
+from procsup.runtime.guardian import Link
 from procsup.runtime.places import Places, choose
 from procsup.wire.events import Event
 
@@ -27,8 +28,8 @@ _LAST_WORDS = 1.0
 """Seconds that a terminal which does not read is given to take the last lines."""
 
 
-def serve(errand: Errand) -> int:
-    """Runs the daemon, or detaches it; the exit status."""
+def serve(errand: Errand, link: Link, caller: Caller | None) -> int:
+    """Runs the daemon; the exit status. `caller` is whoever waits for it to be in the background."""
     outcome = understand(errand.file)
     complaints = complaints_of(outcome)
     if complaints:
@@ -45,16 +46,15 @@ def serve(errand: Errand) -> int:
             state_dir=errand.state_dir,
             log_dir=errand.log_dir,
         )
-        if not errand.detach:
-            return _supervise(outcome, places, None)
-        log = os.path.join(places.state_dir, "daemon.log")
-        return run_detached(lambda ready: _supervise(outcome, places, ready), log)
+        if caller is not None:
+            caller.let_go(os.path.join(places.state_dir, "daemon.log"), link)
+        return _supervise(outcome, places, link, caller)
     except CannotRun as failure:
         complain(str(failure))
         return failure.status
 
 
-def _supervise(config: "Config", places: Places, ready: Callable[[], None] | None) -> int:
+def _supervise(config: "Config", places: Places, link: Link, caller: Caller | None) -> int:
     """Until the tree is down.
 
     Raises:
@@ -67,7 +67,7 @@ def _supervise(config: "Config", places: Places, ready: Callable[[], None] | Non
         writer.write("".join(f"{line}\n" for line in narrator.tell(event.as_json())))
 
     try:
-        return daemon.run(config, places, on_event=tell, ready=ready)
+        return daemon.run(config, places, link, on_event=tell, on_up=caller.is_up if caller is not None else None)
     finally:
         writer.finish(_LAST_WORDS)
 

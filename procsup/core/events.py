@@ -70,7 +70,11 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class ShutdownRequested:
-    """TERM, INT or the command. A second one, more than HURRY_AFTER seconds after the first, hurries."""
+    """TERM, INT or the command. One that is `hurried`, or comes more than HURRY_AFTER seconds after the first, sets the
+    shutdown times to zero.
+    """
+
+    hurried: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,8 +106,8 @@ class Node:
                     child.cause = cause
             case TimePassed():
                 self._book.todo.append(self._expire)
-            case ShutdownRequested():
-                self._shut_down()
+            case ShutdownRequested(hurried=hurried):
+                self._shut_down(hurried)
             case Booted(pid=pid, file=file, version=version):
                 cause = self._book.record("daemon_started", self.root, None, pid=pid, file=file, version=version)
                 self._supervisor.begin(cause)
@@ -138,13 +138,14 @@ class Node:
                 child.how = "killed"
                 child.supervisor.hurry()
 
-    def _shut_down(self) -> None:
+    def _shut_down(self, hurried: bool) -> None:
         book = self._book
-        if self._shutdown_requested is None:
+        first = self._shutdown_requested
+        if first is None:
             self._shutdown_requested = book.now
-            if self.root.state in (State.STARTING, State.RUNNING):
-                self._supervisor.cease(None)
-        elif book.now - self._shutdown_requested > HURRY_AFTER:
+        if hurried or (first is not None and book.now - first > HURRY_AFTER):
             book.hurried = True
             book.todo.append(self._supervisor.hurry)
+        if first is None and self.root.state in (State.STARTING, State.RUNNING):
+            self._supervisor.cease(None)
 

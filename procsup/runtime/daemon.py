@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from procsup import __version__
@@ -36,11 +36,14 @@ from procsup.core.node import Node
 from procsup.runtime import lock
 from procsup.runtime.api import Api, signal_number
 from procsup.runtime.control import Control
+from procsup.runtime.guardian import Link
 from procsup.runtime.inheritance import initial_environment, leave_behind
-from procsup.runtime.loop import Loop
+from procsup.runtime.leftovers import kill_marked, mark_of
+from procsup.runtime.loop import READ, Loop
 from procsup.runtime.output import Output
 from procsup.runtime.places import Places
 from procsup.runtime.reap import Death, Reaper
+from procsup.runtime.remains import strongest_remains
 from procsup.runtime.spawn import Spawner, SpawnFailure, Stdio, errno_name
 from procsup.wire.decode import JSON
 from procsup.wire.events import Event as JournalEvent
@@ -58,11 +61,12 @@ _BUG = 70
 def run(
     config: Config,
     places: Places,
+    link: Link,
     *,
     on_event: Callable[[JournalEvent], None],
-    ready: Callable[[], None] | None = None,
+    on_up: Callable[[], None] | None = None,
 ) -> int:
-    """Supervise the tree until it is down. The exit status (DESIGN § 6). `ready` is called once the tree is up.
+    """Supervise the tree until it is down. The exit status (DESIGN § 6). `on_up` is called once the tree is up.
 
     Raises:
         CannotRun: the places cannot be had; nothing was started.
@@ -78,7 +82,8 @@ def run(
         lock.hold(os.path.join(places.state_dir, "lock"), f"the state directory {places.state_dir}"),
         lock.hold(f"{places.socket}.lock", f"the socket {places.socket}"),
     ]
-    daemon = Daemon(config, places, on_event, ready)
+    link.share(locks)
+    daemon = Daemon(config, places, link, locks, on_event, on_up)
     try:
         return daemon.run()
     finally:
@@ -94,13 +99,17 @@ class Daemon:
         self,
         config: Config,
         places: Places,
+        link: Link,
+        locks: Sequence[int],
         on_event: Callable[[JournalEvent], None],
-        ready: Callable[[], None] | None,
+        on_up: Callable[[], None] | None,
     ) -> None:
         self._config = config
         self._places = places
+        self._link = link
+        self._locks = locks
         self._on_event = on_event
-        self._ready = ready
+        self._on_up = on_up
         self._events: list[Event] = []
         self._results: list[Started | SpawnFailed] = []
         self._records: list[tuple[Record, float, float]] = []
@@ -108,11 +117,15 @@ class Daemon:
         self._finished: list[Output] = []
         self._end: End | None = None
         self._has_bug = False
+        self._is_orphan = False
+        """The guardian has died."""
+        self._mark = mark_of(os.getpid())
         self._loop = Loop()
+        self._loop.watch(link.fileno(), READ, self._lose_guardian)
         self._node = Node(config.tree)
-        self._spawner = Spawner(initial_environment())
+        self._spawner = Spawner(initial_environment(), self._mark)
         self._spawner.raise_limit()
-        self._reaper = Reaper(self._loop, self._is_empty)
+        self._reaper = Reaper(self._loop, self._is_empty, strongest_remains(link, self._mark))
         self._api = Api(self._node, self._reaper, places, config.file, self._events_append)
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
@@ -132,6 +145,8 @@ class Daemon:
         return _BUG if self._has_bug else self._end.status
 
     def close(self) -> None:
+        if self._is_orphan:
+            kill_marked(self._mark)
         self._tidy()
         for output in self._outputs.values():
             output.close()
@@ -184,7 +199,7 @@ class Daemon:
         self._results.clear()
 
     def _take_deaths(self) -> None:
-        deaths, self._reaper.deaths = self._reaper.deaths, []
+        deaths = self._reaper.take_deaths()
         if len(deaths) > 1:
             deaths.sort(key=lambda death: self._node.start_order(death.life))
         for death in deaths:
@@ -238,7 +253,7 @@ class Daemon:
         finally:
             os.close(write_end)
         self._outputs[action.life] = output
-        self._reaper.adopt(action.life, pid)
+        self._reaper.adopt(action.life, pid, action.path, action.starts)
         self._results.append(Started(action.life, pid))
 
     def _lose(self, life: int, lost: int, errno: str) -> None:
@@ -254,9 +269,9 @@ class Daemon:
             self._on_event(event)
             if event.event == "ready" and event.path == self._config.tree.name:
                 gc.freeze()  # the tree stays: no collection need walk through it again
-                if self._ready is not None:
-                    self._ready()
-                    self._ready = None
+                if self._on_up is not None:
+                    self._on_up()
+                    self._on_up = None
         if self._api.has_subscribers:
             self._api.publish(events)
 
@@ -267,6 +282,15 @@ class Daemon:
 
     def _stop(self) -> None:
         self._events.append(ShutdownRequested())
+
+    def _lose_guardian(self, mask: int) -> None:
+        """Nobody would end what is left if we died now: end the tree at once."""
+        self._loop.forget(self._link.fileno())
+        self._is_orphan = True
+        sys.stderr.write("procsup: the guardian has died, so the tree is being stopped\n")
+        for fd in self._locks:
+            lock.mark_as_ending(fd)
+        self._events.append(ShutdownRequested(hurried=True))
 
     # The end
 

@@ -1,84 +1,74 @@
 """Detaching: the daemon goes on in the background, and whoever called returns when the tree is up.
 
-The daemon is a fork of the caller, in a session of its own, with nothing of the terminal left: standard error goes to a
-log file. Over a pipe it tells the caller that the tree is up, or with which status it ended before that; if it can
-tell neither, the pipe closes.
+Guardian and daemon are below a fork of the caller, in sessions of their own. The daemon complains about its file where
+the caller does; then it lets go of the terminal, for a log file. It tells the caller over a pipe where that is, and
+that the tree is up; if it ends before that, the guardian's exit status tells, and the log has the story.
 """
 
+import contextlib
+import json
 import os
-import traceback
 from collections.abc import Callable
 
-from procsup.runtime.failure import CannotRun
+from procsup.runtime.guardian import Link
 from procsup.runtime.lock import make_folder
 from procsup.runtime.output import open_log
-
-_UP = b"up"
-_DIED = 70
+from procsup.runtime.wait import wait_for
 
 
-def run_detached(serve: Callable[[Callable[[], None]], int], log_path: str) -> int:
-    """Run `serve` in the background; it calls what it is given once the tree is up. In the caller: 0 once it is up, or
-    the status with which it ended before, after its story so far was written to standard error. Never returns in the
-    daemon.
+class Caller:
+    """Whoever waits for the tree to be up. Owns the write end of the pipe to it."""
 
-    Raises:
-        CannotRun: 73; the log cannot be made, or what the daemon raised.
-    """
-    make_folder(os.path.dirname(log_path), "the daemon's log")
-    log = open_log(log_path)
-    begin = os.fstat(log).st_size
-    told, tell = os.pipe2(os.O_CLOEXEC)
-    if os.fork() == 0:
-        os.close(told)
-        _be_daemon(serve, log, tell)  # never returns
-    os.close(tell)
-    message = _read_all(told)
-    os.close(log)
-    if message == _UP:
-        return 0
-    status, _, why = message.decode().partition(" ")
-    if why:
-        raise CannotRun(why, int(status))
-    os.write(2, _story(log_path, begin))
-    return int(status) if status else _DIED
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
 
+    def let_go(self, log_path: str, link: Link) -> None:
+        """Nothing of the terminal is left to this process and to its guardian; standard error goes to the log.
 
-def _be_daemon(serve: Callable[[Callable[[], None]], int], log: int, tell: int) -> None:
-    """Becomes the daemon and ends with it."""
-    status, why = _DIED, ""
-    is_up = False
-
-    def ready() -> None:
-        nonlocal is_up
-        is_up = True
-        os.write(tell, _UP)
-        os.close(tell)
-
-    try:
-        os.setsid()
+        Raises:
+            CannotRun: 73; the log cannot be made.
+        """
+        make_folder(os.path.dirname(log_path), "the daemon's log")
+        log = open_log(log_path)
+        self._tell({"log": log_path, "begin": os.fstat(log).st_size})
         nowhere = os.open(os.devnull, os.O_RDWR)
+        link.speak_through(log)
         for fd, target in ((nowhere, 0), (nowhere, 1), (log, 2)):
             os.dup2(fd, target)
         os.close(nowhere)
         os.close(log)
-        status = serve(ready)
-    except CannotRun as failure:
-        status, why = failure.status, failure.message
-    except BaseException:  # noqa: BLE001  # the last thing that this process does is to tell
-        traceback.print_exc()
-    finally:
-        if not is_up:
-            os.write(tell, f"{status} {why}".encode())
-        os._exit(status)
+
+    def is_up(self) -> None:
+        """The tree is: the caller may go."""
+        self._tell({"up": True})
+        os.close(self._pipe)
+
+    def _tell(self, words: dict[str, object]) -> None:
+        with contextlib.suppress(OSError):  # it has been interrupted and waits no more
+            os.write(self._pipe, json.dumps(words).encode() + b"\n")
 
 
-def _read_all(fd: int) -> bytes:
-    parts = []
-    while part := os.read(fd, 64):
-        parts.append(part)
-    os.close(fd)
-    return b"".join(parts)
+def in_background(work: Callable[[Caller], int]) -> int:
+    """Run `work` in the background. In the caller: 0 once the tree is up, or the status with which it ended before,
+    after what it wrote to its log was written to standard error. In the background it returns what `work` does.
+    """
+    told, tell = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        os.close(told)
+        os.setsid()
+        return work(Caller(tell))
+    os.close(tell)
+    words: dict[str, object] = {}
+    with open(told, "rb") as pipe:
+        for line in pipe:
+            words |= json.loads(line)
+            if "up" in words:
+                return 0
+    status = wait_for(pid)
+    if "log" in words:
+        os.write(2, _story(str(words["log"]), int(str(words["begin"]))))
+    return status
 
 
 def _story(log_path: str, begin: int) -> bytes:

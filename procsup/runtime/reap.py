@@ -1,31 +1,35 @@
-"""Reaping: the only place that waits for processes.
+"""Reaping: who has ended, how, and when nothing of a life is left.
 
 A pidfd per worker in the epoll set says who ended, and one waitpid of that pid says how: nothing here grows with the
 number of workers, as waitpid(-1) would, which walks all children (DESIGN § 8). Where no pidfd can be had (Linux before
-5.3, no descriptor left), or where strangers may become our children (we are process 1), SIGCHLD makes us ask for any.
+5.3, no descriptor left), SIGCHLD makes us ask for any.
 
-A life is told in one or two events: Exited when the worker was reaped, and, when others of its process group still
-lived then, Emptied when the last of them is gone. Those are not our children, so a pidfd of one of them is watched,
-and when it ends the group is looked at again. Besides, such a group is polled for as long as it lasts: a member may
-leave it alive (setsid), and one that forks and ends over and over is met by no walk through /proc. When the kernel
-knows members and the walk meets only zombies, the group is empty once two looks have met the same ones.
+A life is told in one or two events: Exited when the worker was reaped, and, when something of it still lived then,
+Emptied when the last is gone: the members of its process group, and those beyond it (remains.py). They are not our
+children, so a pidfd of one of them is watched, and when it ends we look again. Besides we look again and again for as
+long as it lasts: a member may leave the group alive (setsid), and one that forks and ends over and over is met by no
+walk through /proc. When the kernel knows members of the group and the walk meets only zombies, it is empty once two
+looks have met the same ones.
+
+Who is beyond the group gets what the group got, once: the stop signals, as soon as the worker itself has ended; and
+KILL, at every look.
 """
 
 import contextlib
 import functools
 import os
 import signal
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from procsup.core.reason import ExitCode, KilledBySignal, WorkerExit
-from procsup.runtime import group
+from procsup.runtime import group, wait
 from procsup.runtime.loop import READ, Loop
+from procsup.runtime.remains import NothingBeyond, Remains, Worker, send_exactly
 
 _FIRST_LOOK = 0.001
 _LAST_LOOK = 0.05
-"""Seconds until a group that has members left is looked at again: each time twice as many, up to the last."""
+"""Seconds until what is left is looked at again: each time twice as many, up to the last."""
 
 
 class Death(NamedTuple):
@@ -35,123 +39,203 @@ class Death(NamedTuple):
 
 
 class Rest(NamedTuple):
-    """What is left of the group of a life whose worker was reaped: when to look again, how long to wait after that, and
-    the zombies met at the last look if it met nobody else.
+    """What is left of a life whose worker was reaped: when to look again, how long to wait after that, and the zombies
+    met at the last look if it met nobody else.
     """
 
-    group: int
     due: float
     patience: float
     zombies: frozenset[int]
 
 
 class Reaper:
-    """Knows every process that was spawned and not yet reaped, and every group that still has members.
-
-    `deaths` collects what one turn of the loop finds; `on_empty` is called with a life when its group is empty.
+    """Knows every life of which something is left. `on_empty` is called with a life when nothing is, after its death
+    was told.
     """
 
-    def __init__(self, loop: Loop, on_empty: Callable[[int], None]) -> None:
+    def __init__(self, loop: Loop, on_empty: Callable[[int], None], remains: Remains | None = None) -> None:
         self._loop = loop
         self._on_empty = on_empty
-        self._lives: dict[int, int] = {}
-        """pid of a worker not yet reaped → life"""
-        self._groups: dict[int, int] = {}
-        """life → process group, until it is empty"""
-        self._pidfds: dict[int, int] = {}
-        """life → pidfd watched for it"""
+        self._remains: Remains = remains if remains is not None else NothingBeyond()
+        self._workers: dict[int, Worker] = {}
+        """by life"""
+        self._by_pid: dict[int, Worker] = {}
+        """those not yet reaped"""
         self._rests: dict[int, Rest] = {}
-        self._ended: list[int] = []
-        """Lives whose pidfd is still open"""
+        self._ended: list[tuple[Worker, int]] = []
+        """Reaped in this turn, with their wait statuses"""
+        self._untidy: list[Worker] = []
+        """Gone, and their pidfds still open"""
         self._has_sigchld = False
-        self.deaths: list[Death] = []
-        if os.getpid() == 1:
-            self._rely_on_sigchld()
 
-    def adopt(self, life: int, pid: int) -> None:
+    @property
+    def level(self) -> str:
+        """The rung of the ladder that holds: "cgroup", "subreaper" or "group"."""
+        return self._remains.level
+
+    def adopt(self, life: int, pid: int, path: str = "", starts: int = 0) -> None:
         """A worker was spawned. When no pidfd can be had for it, SIGCHLD must do."""
-        self._lives[pid] = life
-        self._groups[life] = pid
-        if not self._watch(life, pid, lambda mask: self._reap(pid)):
+        worker = Worker(life, pid, path, starts)
+        self._workers[life] = self._by_pid[pid] = worker
+        self._remains.adopt(worker)
+        if not self._watch(worker, pid, lambda mask: self._reap(worker)):
             self._rely_on_sigchld()
 
     def signal(self, life: int, number: int) -> None:
-        """Send a signal to what is left of the process group of a life. To nobody, when nothing is left."""
-        pgid = self._groups.get(life)
-        if pgid is not None:
-            _kill(os.killpg, pgid, number)
+        """A signal of the stop sequence: to what is left of the group of a life, and to those beyond it once the worker
+        has ended, or if it is KILL. To nobody, when nothing is left.
+        """
+        worker = self._workers.get(life)
+        if worker is None:
+            return
+        is_kill = number == signal.SIGKILL
+        with contextlib.suppress(OSError):  # it could not be looked at now; the next look will
+            if is_kill and not worker.is_reaped:
+                self._remains.kill_beyond(worker)  # as long as the worker can be asked for its children
+        if not worker.is_reaped or group.has_members(worker.pid):
+            _kill(os.killpg, worker.pid, number)
+        worker.sent = (number,) if is_kill else (*worker.sent, number)
+        worker.told = frozenset()
+        if worker.is_reaped:
+            with contextlib.suppress(OSError):
+                self._pass_on(worker)
 
     def signal_leader(self, life: int, number: int) -> bool:
         """Send a signal to the worker itself. False when it was reaped already."""
-        pid = self._groups.get(life)
-        if pid is None or pid not in self._lives:
+        worker = self._workers.get(life)
+        if worker is None or worker.is_reaped:
             return False
-        _kill(os.kill, pid, number)
+        _kill(os.kill, worker.pid, number)
         return True
+
+    def take_deaths(self) -> list[Death]:
+        """Who was reaped since the last call, and whether anything is left of them. One look for all of them."""
+        if not self._ended:
+            return []
+        ended, self._ended = self._ended, []
+        can_look = True
+        try:
+            self._remains.look()
+        except OSError:
+            can_look = False
+        return [Death(worker.life, _how(status), self._is_gone(worker, can_look)) for worker, status in ended]
 
     def sweep(self) -> None:
         """Reap whatever child has ended, strangers too. O(children): only where pidfds do not tell."""
-        with contextlib.suppress(ChildProcessError):
-            while (death := os.waitpid(-1, os.WNOHANG))[0] != 0:
-                if death[0] in self._lives:
-                    self._has_ended(*death)
+        while (ended := wait.reap_any()) is not None:
+            pid, status = ended
+            if pid in self._by_pid:
+                self._has_ended(self._by_pid[pid], status)
 
     def tidy(self) -> None:
         """Close what the dead have left open. For later: whoever waits to be restarted should not wait for this too."""
-        for life in self._ended:
-            self._unwatch(life)
-        self._ended.clear()
+        for worker in self._untidy:
+            self._unwatch(worker)
+        self._untidy.clear()
 
     def poll(self, now: float) -> None:
-        """Look at the groups for which it is time."""
-        for life, rest in list(self._rests.items()):
-            if rest.due <= now:
-                self._look_again(life, now)
+        """Look at the remains for which it is time."""
+        due = [life for life, rest in self._rests.items() if rest.due <= now]
+        if not due:
+            return
+        try:
+            self._remains.look()
+        except OSError:
+            for life in due:
+                self._rests[life] = self._rests[life]._replace(due=now + _LAST_LOOK)
+        else:
+            for life in due:
+                self._look_again(self._workers[life], now)
 
     def next_poll(self) -> float | None:
-        """When to poll, or None when no group is left over."""
+        """When to poll, or None when nothing is left over."""
         return min((rest.due for rest in self._rests.values()), default=None)
 
     @property
     def remaining(self) -> list[int]:
         """The lives of which something is left, oldest first."""
-        return list(self._groups)
+        return list(self._workers)
 
-    def _reap(self, pid: int) -> None:
+    def _reap(self, worker: Worker) -> None:
+        status = None if worker.is_reaped else wait.reap(worker.pid)  # a sweep in this very turn may have been faster
+        if status is not None:
+            self._has_ended(worker, status)
+
+    def _has_ended(self, worker: Worker, status: int) -> None:
+        del self._by_pid[worker.pid]
+        worker.is_reaped = True
+        self._ended.append((worker, status))
+
+    def _is_gone(self, worker: Worker, can_look: bool) -> bool:
+        if can_look and not group.has_members(worker.pid) and not self._has_any_beyond(worker):
+            self._untidy.append(worker)
+            self._forget(worker)
+            return True
+        self._unwatch(worker)
+        self._rests[worker.life] = Rest(0.0, _FIRST_LOOK, frozenset())
+        return False
+
+    def _has_any_beyond(self, worker: Worker) -> bool:
         try:
-            reaped, status = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            return  # a sweep in this very turn was faster
-        if reaped == pid:
-            self._has_ended(pid, status)
+            return bool(self._remains.beyond(worker))
+        except OSError:
+            return True  # who knows
 
-    def _has_ended(self, pid: int, status: int) -> None:
-        life = self._lives.pop(pid)
-        gone = not group.has_members(pid)
-        if gone:
-            del self._groups[life]
-            self._ended.append(life)
+    def _look_again(self, worker: Worker, now: float) -> None:
+        """Whether nothing is left by now; if something is, when to look next, and whom to watch meanwhile."""
+        rest = self._rests[worker.life]
+        self._unwatch(worker)
+        try:
+            living, zombies = self._meet(worker, rest)
+        except OSError:
+            living, zombies = None, frozenset()
         else:
-            self._unwatch(life)
-            self._rests[life] = Rest(pid, 0.0, _FIRST_LOOK, frozenset())
-        self.deaths.append(Death(life, _how(status), gone))
-
-    def _look_again(self, life: int, now: float) -> None:
-        """Whether the group is empty by now; if not, when to look next, and whom to watch meanwhile."""
-        pgid, _, patience, before = self._rests[life]
-        self._unwatch(life)
-        living, zombies = group.members(pgid) if group.has_members(pgid) else (None, before)
-        is_settled = patience >= _LAST_LOOK / 2 and bool(zombies) and zombies == before
-        if (living is None and is_settled) or not group.has_members(pgid):
-            del self._groups[life], self._rests[life]
-            self._on_empty(life)
-            return
+            if living is None and zombies is None:
+                del self._rests[worker.life]
+                self._forget(worker)
+                self._on_empty(worker.life)
+                return
         if living is not None:
-            self._watch(life, living, lambda mask: self._look_again(life, time.monotonic()))
-            zombies = frozenset()
-        self._rests[life] = Rest(pgid, now + patience, min(2 * patience, _LAST_LOOK), zombies)
+            self._watch(worker, living, lambda mask: self._make_due(worker))
+        patience = min(2 * rest.patience, _LAST_LOOK)
+        self._rests[worker.life] = Rest(now + rest.patience, patience, zombies or frozenset())
 
-    def _watch(self, life: int, pid: int, handler: Callable[[int], None]) -> bool:
+    def _meet(self, worker: Worker, rest: Rest) -> tuple[int | None, frozenset[int] | None]:
+        """Somebody who lives, and if nobody does, the zombies of the group, None when not even those are left."""
+        has_members = group.has_members(worker.pid)  # asked first: who leaves the group meanwhile is met beyond it
+        beyond = self._pass_on(worker)
+        if beyond:
+            return beyond[0], None
+        if not has_members:
+            return None, None
+        living, zombies = group.members(worker.pid)
+        if living is not None:
+            return living.pid, None
+        is_settled = rest.patience >= _LAST_LOOK / 2 and bool(zombies) and zombies == rest.zombies
+        return (None, None) if is_settled or not group.has_members(worker.pid) else (None, zombies)
+
+    def _pass_on(self, worker: Worker) -> list[int]:
+        """Those beyond the group get the signals that the group got. Their pids."""
+        beyond = self._remains.beyond(worker)
+        if worker.sent == (signal.SIGKILL,):
+            self._remains.kill_beyond(worker)
+        else:
+            for stat in beyond:
+                if stat.pid not in worker.told:
+                    for number in worker.sent:
+                        send_exactly(stat, number)
+            worker.told = frozenset(stat.pid for stat in beyond)
+        return [stat.pid for stat in beyond]
+
+    def _make_due(self, worker: Worker) -> None:
+        self._unwatch(worker)
+        self._rests[worker.life] = self._rests[worker.life]._replace(due=0.0)
+
+    def _forget(self, worker: Worker) -> None:
+        del self._workers[worker.life]
+        self._remains.forget(worker)
+
+    def _watch(self, worker: Worker, pid: int, handler: Callable[[int], None]) -> bool:
         """False when the process is gone already, or no pidfd can be had."""
         try:
             pidfd = os.pidfd_open(pid)
@@ -162,26 +246,20 @@ class Reaper:
         except OSError:
             os.close(pidfd)
             return False
-        self._pidfds[life] = pidfd
+        worker.pidfd = pidfd
         return True
+
+    def _unwatch(self, worker: Worker) -> None:
+        if worker.pidfd >= 0:
+            self._loop.forget(worker.pidfd)
+            os.close(worker.pidfd)
+            worker.pidfd = -1
 
     def _rely_on_sigchld(self) -> None:
         if not self._has_sigchld:
             self._has_sigchld = True
             self._loop.on_signal(signal.SIGCHLD, self.sweep)
         self.sweep()  # what ended before the handler was there
-
-    def _unwatch(self, life: int) -> None:
-        pidfd = self._pidfds.pop(life, None)
-        if pidfd is not None:
-            self._loop.forget(pidfd)
-            os.close(pidfd)
-
-
-def wait_for(pid: int) -> int:
-    """Reap a child that is no worker and ends by itself; its exit status, or 128 and the signal that ended it."""
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return status if status >= 0 else 128 - status
 
 
 def _kill(send: Callable[[int, int], None], target: int, number: int) -> None:

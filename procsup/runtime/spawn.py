@@ -20,11 +20,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from procsup.core.spec import Program
-from procsup.runtime import reap
+from procsup.runtime.wait import wait_for
 
 _OURS = frozenset({
     "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
-    "PROCSUP_NAME", "PROCSUP_STARTS",
+    "PROCSUP_NAME", "PROCSUP_STARTS", "PROCSUP_DAEMON",
 })  # fmt: skip
 """What a service manager told us is not for the workers, nor what an outer procsup told us."""
 
@@ -47,9 +47,10 @@ class SpawnFailure(Exception):
 
 
 class Spawner:
-    """Owns /dev/null and the environment that workers inherit."""
+    """Owns /dev/null and the environment that workers inherit. `mark` is in the environment of all of them."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], mark: bytes) -> None:
+        self._mark = mark
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._inherited = {key: value for key, value in environ.items() if key not in _OURS}
         self._inherited_list = _as_list(self._inherited)
@@ -71,7 +72,7 @@ class Spawner:
             SpawnFailure: nothing runs.
         """
         env, search = self._environment(program)
-        env = [*env, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts]
+        env = [*env, self._mark, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts]
         executables = _candidates(program.command[0], search)
         if self._has_real_vfork:
             pid = self._fork(program, executables, env, stdio, self._report_read, self._report_write)
@@ -79,7 +80,7 @@ class Spawner:
         else:
             pid, report = self._spawn_and_wait(program, executables, env, stdio)
         if report:
-            reap.wait_for(pid)
+            wait_for(pid)
             raise _failure(report)
         return pid
 
@@ -116,7 +117,7 @@ class Spawner:
         except SpawnFailure:
             return False  # who knows; the other way is always right
         report = self._look()
-        reap.wait_for(pid)
+        wait_for(pid)
         return bool(report)
 
     def _fork(

@@ -95,10 +95,19 @@ class Daemon:
     # The daemon itself
 
     @property
+    def guardian(self) -> int:
+        """The pid of what was started."""
+        return self._popen.pid
+
+    @property
     def pid(self) -> int:
+        """The daemon's own, as it says in its lock; its guardian's as long as it says nothing."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int((self.state_dir / "lock").read_text())
         return self._popen.pid
 
     def send_signal(self, number: int) -> None:
+        """To the guardian, as whoever has started it would."""
         self._popen.send_signal(number)
 
     def wait(self, deadline: float = DEADLINE) -> int:
@@ -199,8 +208,8 @@ class Daemon:
         return path.read_bytes() if path.exists() else b""
 
     def remaining(self) -> list[Process]:
-        """Every living process that comes from this daemon, without itself."""
-        return [found for found in self._marked() if found.pid != self.pid]
+        """Every living process that comes from this daemon, without itself and its guardian."""
+        return [found for found in self._marked() if found.pid not in (self.pid, self.guardian)]
 
     def _marked(self) -> list[Process]:
         return processes.carrying(self._mark, self._began)

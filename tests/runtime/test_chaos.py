@@ -41,6 +41,8 @@ MANNERS = {
     "leaves a child": f"{ALONE}; sleep 1000 & sleep 0.05; exit 1",
     "leaves a stubborn child": f"trap '' TERM; {ALONE}; sleep 1000 & sleep 0.05; exit 1",
     "crashes": f"{ALONE}; sleep 0.02; exit 1",
+    "leaves a child in another session": f"{ALONE}; (setsid sleep 1000 &); sleep 0.05; exit 1",
+    "has a stubborn child in another session": f"{ALONE}; (trap '' TERM; exec setsid sleep 1000) & exec sleep 1000",
 }
 
 WORKERS = ("a1", "a2", "a3", "r1", "r2", "r3", "o1", "o2")
@@ -193,7 +195,7 @@ def test_daemon_that_is_process_1_reaps_strangers_and_its_own(supervise: Supervi
     inside = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *PROCSUP)
     daemon = supervise(worker("a", command), program=inside)
     wait_until(lambda: daemon.report(), "the worker is there")
-    (init,) = [one for one in processes.all_processes() if processes.stat_of(one.pid).parent == daemon.pid]
+    (init,) = [one for one in processes.all_processes() if processes.stat_of(one.pid).parent == daemon.guardian]
     events = daemon.events()
     daemon.call("signal", signal="KILL", names=["a"])
     assert events.wait("exited", "a")["reason"] == "signal SIGKILL"

@@ -30,8 +30,9 @@ class Ward:
         self.loop = Loop()
         self.emptied: list[int] = []
         self.reaper = Reaper(self.loop, self.emptied.append)
-        self._spawner = Spawner({**os.environ, **dict([MARK.split("=")])})
+        self._spawner = Spawner(os.environ, MARK.encode())
         self._lives = 0
+        self.deaths: list[Death] = []
 
     def start(self, *command: str, cwd: str = "/") -> tuple[int, int]:
         """(life, pid)"""
@@ -40,21 +41,21 @@ class Ward:
         self.reaper.adopt(self._lives, pid)
         return self._lives, pid
 
-    def turn(self, seconds: float) -> None:
+    def turn(self, seconds: float | None) -> None:
         self.loop.turn(seconds)
+        self.deaths += self.reaper.take_deaths()
         self.reaper.poll(time.monotonic())
 
     def turn_until(self, fact: Callable[[], object], what: str) -> None:
         def turn_and_look() -> bool:
-            self.loop.turn(0)
-            self.reaper.poll(time.monotonic())
+            self.turn(0)
             return bool(fact())
 
         wait_until(turn_and_look, what)
 
     def death(self) -> Death:
-        self.turn_until(lambda: self.reaper.deaths, "somebody ended")
-        return self.reaper.deaths.pop(0)
+        self.turn_until(lambda: self.deaths, "somebody ended")
+        return self.deaths.pop(0)
 
 
 @pytest.fixture
@@ -65,8 +66,7 @@ def ward() -> Iterator[Ward]:
     yield ward
     processes.kill_all(lambda: processes.carrying(MARK))
     while ward.reaper.remaining:
-        ward.loop.turn(0.01)
-        ward.reaper.poll(time.monotonic())
+        ward.turn(0.01)
     ward.loop.close()
     signal.signal(signal.SIGCHLD, handler)
     for fd in set(os.listdir("/proc/self/fd")) - before:
@@ -124,9 +124,9 @@ def test_all_that_ended_since_the_last_turn_are_told_in_one(ward: Ward) -> None:
     for _, pid in started:
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
-    ward.loop.turn(0)
+    ward.turn(0)
 
-    assert sorted(death.life for death in ward.reaper.deaths) == [life for life, _ in started]
+    assert sorted(death.life for death in ward.deaths) == [life for life, _ in started]
 
 
 def test_nothing_is_kept_of_a_life_that_is_over(ward: Ward) -> None:
@@ -190,9 +190,9 @@ def test_without_pidfds_deaths_and_empty_groups_are_told_all_the_same(ward: Ward
 def test_without_pidfds_a_death_ends_the_wait(ward: Ward) -> None:
     life, pid = ward.start("sleep", "1000")
     os.kill(pid, signal.SIGKILL)
-    while not ward.reaper.deaths:
-        ward.loop.turn(None)
-    assert ward.reaper.deaths == [Death(life, KilledBySignal("SIGKILL"), True)]
+    while not ward.deaths:
+        ward.turn(None)
+    assert ward.deaths == [Death(life, KilledBySignal("SIGKILL"), True)]
 
 
 LEAVES_A_ZOMBIE = """

@@ -215,11 +215,13 @@ os._exit(1)
 """
 
 
-def test_process_that_leaves_the_group_while_that_is_cleared_holds_up_no_next_life(supervise: Supervise) -> None:
+def test_process_that_leaves_the_session_while_that_is_cleared_is_killed_before_the_next_life(
+    supervise: Supervise,
+) -> None:
     """The double fork of classical daemons: the worker ends, and its child makes a session of its own."""
     command = python(LEAVES_THE_GROUP)
-    daemon = supervise(worker("a", command, shutdown=30))
-    events = daemon.events(patience=5)
+    daemon = supervise(worker("a", command, shutdown=0.5))
+    events = daemon.events()
     stray = daemon.report_of("a")
     wait_until(lambda: daemon.row("a")["last_exit"] == "exit 1", "the worker ended")
     daemon.open_gate()
@@ -227,7 +229,7 @@ def test_process_that_leaves_the_group_while_that_is_cleared_holds_up_no_next_li
     again = events.wait("starting", "a", starts=2)
 
     assert again["path"] == "root/a"
-    assert processes.is_alive(stray)
+    assert not processes.is_alive(stray)
 
 
 HOPS = """

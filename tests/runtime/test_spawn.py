@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from procsup.core.spec import Program
+from procsup.runtime.leftovers import mark_of
 from procsup.runtime.spawn import Spawner, SpawnFailure, Stdio, errno_name
 from tests.kit import processes
 from tests.kit.daemon import PROCSUP, Daemon
 from tests.kit.fixtures import Supervise
 from tests.kit.trees import SLEEP, STAYS, supervisor, tree, worker, workers
 from tests.kit.wait import wait_until
+
+MARK = b"PROCSUP_DAEMON=1:2"
 
 Spawn = Callable[..., int]
 Run = Callable[..., bytes]
@@ -24,7 +27,7 @@ Run = Callable[..., bytes]
 @pytest.fixture
 def spawner() -> Iterator[Spawner]:
     before = set(os.listdir("/proc/self/fd"))
-    yield Spawner(os.environ)
+    yield Spawner(os.environ, MARK)
     for fd in set(os.listdir("/proc/self/fd")) - before:
         try:
             os.close(int(fd))
@@ -138,13 +141,14 @@ def test_environment_is_exactly_what_the_spec_says(run: Run) -> None:
     assert sorted(output.rstrip(b"\0").split(b"\0")) == [
         b"A=1",
         b"B=x y\n",
+        MARK,
         b"PROCSUP_NAME=root/a",
         b"PROCSUP_STARTS=7",
     ]
 
 
 def test_environment_of_the_spec_is_laid_over_the_inherited_one(run: Run) -> None:
-    spawner = Spawner({"A": "inherited", "B": "inherited", "PATH": "/usr/bin:/bin"})
+    spawner = Spawner({"A": "inherited", "B": "inherited", "PATH": "/usr/bin:/bin"}, MARK)
     output = run("env", "-0", by=spawner, env=(("A", "own"),))
 
     assert {b"A=own", b"B=inherited", b"PATH=/usr/bin:/bin"} < set(output.split(b"\0"))
@@ -152,7 +156,7 @@ def test_environment_of_the_spec_is_laid_over_the_inherited_one(run: Run) -> Non
 
 def test_what_a_service_manager_told_the_daemon_is_not_told_to_workers(run: Run) -> None:
     told = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
-    spawner = Spawner({"PATH": "/usr/bin:/bin", **dict.fromkeys(told, "1")})
+    spawner = Spawner({"PATH": "/usr/bin:/bin", **dict.fromkeys(told, "1")}, MARK)
     output = run("env", "-0", by=spawner)
 
     names = {entry.partition(b"=")[0].decode() for entry in output.split(b"\0")}
@@ -160,7 +164,7 @@ def test_what_a_service_manager_told_the_daemon_is_not_told_to_workers(run: Run)
 
 
 def test_environment_that_is_not_utf8_is_passed_on_byte_by_byte(run: Run) -> None:
-    spawner = Spawner({"PATH": "/usr/bin:/bin", "A": os.fsdecode(b"\xff\xfe")})
+    spawner = Spawner({"PATH": "/usr/bin:/bin", "A": os.fsdecode(b"\xff\xfe")}, MARK)
     assert b"A=\xff\xfe" in run("env", "-0", by=spawner).split(b"\0")
 
 
@@ -274,7 +278,8 @@ def test_worker_is_told_its_name_and_which_start_it_is(supervise: Supervise) -> 
     daemon.kill("a")
     seen.append(named(daemon.report_of("a", 2).pid))
 
-    assert seen == [{b"PROCSUP_NAME=root/lab/a", b"PROCSUP_STARTS=%d" % n} for n in (1, 2)]
+    mark = mark_of(daemon.pid)
+    assert seen == [{b"PROCSUP_NAME=root/lab/a", b"PROCSUP_STARTS=%d" % n, mark} for n in (1, 2)]
 
 
 def named(pid: int) -> set[bytes]:
@@ -303,7 +308,7 @@ def as_stranger(processes: int) -> tuple[str, ...]:
 
 @needs_root
 def test_full_process_table_fails_the_start_of_the_tree_and_is_named(supervise: Supervise) -> None:
-    daemon = supervise(workers("a b c"), up=False, for_strangers=True, program=as_stranger(3))
+    daemon = supervise(workers("a b c"), up=False, for_strangers=True, program=as_stranger(4))
 
     assert daemon.wait() == 69
     assert "c" in daemon.told()
@@ -311,8 +316,11 @@ def test_full_process_table_fails_the_start_of_the_tree_and_is_named(supervise: 
 
 
 @needs_root
-def test_process_table_that_is_full_from_the_first_moment_is_a_failed_start_too(supervise: Supervise) -> None:
-    daemon = supervise(workers("a b"), up=False, for_strangers=True, program=as_stranger(1))
+@pytest.mark.parametrize("processes", [1, 2])
+def test_process_table_that_is_full_from_the_first_moment_is_a_failed_start_too(
+    supervise: Supervise, processes: int
+) -> None:
+    daemon = supervise(workers("a b"), up=False, for_strangers=True, program=as_stranger(processes))
 
     assert daemon.wait() == 69
     assert "Traceback" not in daemon.told()
@@ -320,7 +328,7 @@ def test_process_table_that_is_full_from_the_first_moment_is_a_failed_start_too(
 
 @needs_root
 def test_full_process_table_fails_a_new_child_and_nobody_else(supervise: Supervise) -> None:
-    daemon = supervise(workers("a b"), for_strangers=True, program=as_stranger(3))
+    daemon = supervise(workers("a b"), for_strangers=True, program=as_stranger(4))
 
     answer = daemon.call("start_child", supervisor="root", command=list(SLEEP), name="c")
 
@@ -330,7 +338,7 @@ def test_full_process_table_fails_a_new_child_and_nobody_else(supervise: Supervi
 
 @needs_root
 def test_worker_starts_when_the_full_process_table_has_room_again(supervise: Supervise) -> None:
-    daemon = supervise(workers("a b"), for_strangers=True, program=as_stranger(3))
+    daemon = supervise(workers("a b"), for_strangers=True, program=as_stranger(4))
     daemon.call("stop", names=["a"])
     assert daemon.call("start_child", supervisor="root", command=list(SLEEP), name="c")["ok"]
     assert not daemon.call("start", names=["a"])["results"][0]["ok"]

@@ -1,0 +1,96 @@
+"""The last broom: kill whatever a tree has left, when there is nobody any more who knows what belongs to whom.
+
+The guardian uses it when the daemon has ended, and the daemon when the guardian has.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+
+from procsup.runtime import procfs, wait
+
+_PATIENCE = 10.0
+"""Seconds for marked processes to go. One that the kernel does not let die in that time is left to it."""
+
+
+def mark_of(daemon: int) -> bytes:
+    """What every worker of this daemon has in its environment, and every process below that keeps it: unlike the names
+    of the workers it is like no other daemon's.
+    """
+    stat = procfs.stat_of(daemon)
+    return b"PROCSUP_DAEMON=%d:%d" % (daemon, stat.started if stat is not None else 0)
+
+
+def kill_all_children() -> int:
+    """KILL whatever is left below this process, until nothing is. How many there were.
+
+    Of a child subreaper: who loses its parent that way becomes our child, so that each round meets one generation more;
+    and who has a KILL pending forks no more. Other users' that we may not kill are left, with a word about them.
+    """
+    count = 0
+    while True:
+        children = procfs.children_of(os.getpid())
+        killed = [pid for pid in children if _kill(pid)]
+        if children and not killed:
+            sys.stderr.write(f"procsup: cannot kill what is left: permission denied: pid {children}\n")
+            return count
+        if wait.wait_for_any() is None:
+            return count
+        count += 1
+
+
+def kill_marked(mark: bytes) -> int:
+    """KILL every process that has `mark` in its environment, wherever it is, until two looks in a row meet none. How
+    many there were. O(processes).
+    """
+    count = looks_in_vain = 0
+    end = time.monotonic() + _PATIENCE
+    while looks_in_vain < 2 and time.monotonic() < end:
+        found = [stat for stat in procfs.all_stats() if stat.is_alive and mark in procfs.environ_of(stat.pid)]
+        killed = [pidfd for stat in found if (pidfd := _kill_exactly(stat)) is not None]
+        _wait_until_ended(killed, end)
+        count += len(killed)
+        looks_in_vain = 0 if killed else looks_in_vain + 1
+    return count
+
+
+def _kill(child: int) -> bool:
+    """False when we may not."""
+    try:
+        os.kill(child, signal.SIGKILL)
+    except PermissionError:
+        return False
+    except ProcessLookupError:
+        pass
+    return True
+
+
+def _kill_exactly(stat: procfs.Stat) -> int | None:
+    """A pidfd of the killed process; None when it is gone, or not ours to kill."""
+    try:
+        pidfd = os.pidfd_open(stat.pid)
+    except OSError:
+        return None
+    seen = procfs.stat_of(stat.pid)
+    if seen is not None and seen.started == stat.started:
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            return pidfd
+    os.close(pidfd)
+    return None
+
+
+def _wait_until_ended(pidfds: list[int], end: float) -> None:
+    poll = select.poll()
+    for pidfd in pidfds:
+        poll.register(pidfd, select.POLLIN)
+    left = set(pidfds)
+    while left and (seconds := end - time.monotonic()) > 0:
+        for pidfd, _ in poll.poll(seconds * 1000):
+            poll.unregister(pidfd)
+            left.discard(pidfd)
+    for pidfd in pidfds:
+        os.close(pidfd)
