@@ -9,6 +9,7 @@ Laws: no OSError leaves the runtime; it becomes an event or a CannotRun. A bug o
 its story; a bug of the core, which cannot be asked any more, ends every worker directly.
 """
 
+import functools
 import gc
 import os
 import signal
@@ -36,6 +37,7 @@ from procsup.core.node import Node
 from procsup.runtime import lock
 from procsup.runtime.api import Api, signal_number
 from procsup.runtime.control import Control
+from procsup.runtime.dispatch import Dispatcher
 from procsup.runtime.guardian import Link
 from procsup.runtime.inheritance import initial_environment, leave_behind
 from procsup.runtime.leftovers import kill_marked, mark_of
@@ -125,6 +127,7 @@ class Daemon:
         self._node = Node(config.tree)
         self._spawner = Spawner(initial_environment(), self._mark)
         self._spawner.raise_limit()
+        self._dispatcher = Dispatcher(self._loop, self._spawner.start_spawner)
         self._reaper = Reaper(self._loop, self._is_empty, strongest_remains(link, self._mark))
         self._api = Api(self._node, self._reaper, places, config.file, self._events_append)
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
@@ -150,6 +153,7 @@ class Daemon:
         self._tidy()
         for output in self._outputs.values():
             output.close()
+        self._dispatcher.close()
         self._control.close()
         self._loop.close()
 
@@ -244,15 +248,30 @@ class Daemon:
         except OSError as error:
             self._results.append(SpawnFailed(action.life, "pipe", errno_name(error.errno or 0)))
             return
+        self._outputs[action.life] = output
         try:
-            pid = self._spawner.spawn(action.spec.program, action.path, action.starts, Stdio(-1, write_end, write_end))
-        except SpawnFailure as failure:
-            output.close()
-            self._results.append(SpawnFailed(action.life, failure.stage, errno_name(failure.errno)))
-            return
+            self._start(action, Stdio(-1, write_end, write_end))
         finally:
             os.close(write_end)
-        self._outputs[action.life] = output
+
+    def _start(self, action: Spawn, stdio: Stdio) -> None:
+        """At once, or by the spawner process, which will tell."""
+        program = action.spec.program
+        told = functools.partial(self._has_spawned, action)
+        if not self._spawner.is_plain(program):
+            order = self._spawner.order(program, action.path, action.starts)
+            self._dispatcher.dispatch(order, self._spawner.descriptors(stdio), told)
+            return
+        try:
+            told(self._spawner.spawn(program, action.path, action.starts, stdio))
+        except SpawnFailure as failure:
+            told(0, failure.stage, failure.errno)
+
+    def _has_spawned(self, action: Spawn, pid: int, stage: str = "", number: int = 0) -> None:
+        if stage:
+            self._outputs.pop(action.life).close()
+            self._results.append(SpawnFailed(action.life, stage, errno_name(number)))
+            return
         self._reaper.adopt(action.life, pid, action.path, action.starts)
         self._results.append(Started(action.life, pid))
 

@@ -2,7 +2,7 @@
 
 A pidfd per worker in the epoll set says who ended, and one waitpid of that pid says how: nothing here grows with the
 number of workers, as waitpid(-1) would, which walks all children (DESIGN § 8). Where no pidfd can be had (Linux before
-5.3, no descriptor left), SIGCHLD makes us ask for any.
+5.3, no descriptor left), SIGCHLD makes us ask for each of those.
 
 A life is told in one or two events: Exited when the worker was reaped, and, when something of it still lived then,
 Emptied when the last is gone: the members of its process group, and those beyond it (remains.py). They are not our
@@ -59,8 +59,8 @@ class Reaper:
         self._remains: Remains = remains if remains is not None else NothingBeyond()
         self._workers: dict[int, Worker] = {}
         """by life"""
-        self._by_pid: dict[int, Worker] = {}
-        """those not yet reaped"""
+        self._unwatched: set[Worker] = set()
+        """Not yet reaped, and without a pidfd"""
         self._rests: dict[int, Rest] = {}
         self._ended: list[tuple[Worker, int]] = []
         """Reaped in this turn, with their wait statuses"""
@@ -76,9 +76,10 @@ class Reaper:
     def adopt(self, life: int, pid: int, path: str = "", starts: int = 0) -> None:
         """A worker was spawned. When no pidfd can be had for it, SIGCHLD must do."""
         worker = Worker(life, pid, path, starts)
-        self._workers[life] = self._by_pid[pid] = worker
+        self._workers[life] = worker
         self._remains.adopt(worker)
         if not self._watch(worker, pid, lambda mask: self._reap(worker)):
+            self._unwatched.add(worker)
             self._rely_on_sigchld()
 
     def signal(self, life: int, number: int) -> None:
@@ -120,13 +121,6 @@ class Reaper:
             can_look = False
         return [Death(worker.life, _how(status), self._is_gone(worker, can_look)) for worker, status in ended]
 
-    def sweep(self) -> None:
-        """Reap whatever child has ended, strangers too. O(children): only where pidfds do not tell."""
-        while (ended := wait.reap_any()) is not None:
-            pid, status = ended
-            if pid in self._by_pid:
-                self._has_ended(self._by_pid[pid], status)
-
     def tidy(self) -> None:
         """Close what the dead have left open. For later: whoever waits to be restarted should not wait for this too."""
         for worker in self._untidy:
@@ -157,14 +151,11 @@ class Reaper:
         return list(self._workers)
 
     def _reap(self, worker: Worker) -> None:
-        status = None if worker.is_reaped else wait.reap(worker.pid)  # a sweep in this very turn may have been faster
+        status = wait.reap(worker.pid)
         if status is not None:
-            self._has_ended(worker, status)
-
-    def _has_ended(self, worker: Worker, status: int) -> None:
-        del self._by_pid[worker.pid]
-        worker.is_reaped = True
-        self._ended.append((worker, status))
+            worker.is_reaped = True
+            self._unwatched.discard(worker)
+            self._ended.append((worker, status))
 
     def _is_gone(self, worker: Worker, can_look: bool) -> bool:
         if can_look and not group.has_members(worker.pid) and not self._has_any_beyond(worker):
@@ -258,8 +249,12 @@ class Reaper:
     def _rely_on_sigchld(self) -> None:
         if not self._has_sigchld:
             self._has_sigchld = True
-            self._loop.on_signal(signal.SIGCHLD, self.sweep)
-        self.sweep()  # what ended before the handler was there
+            self._loop.on_signal(signal.SIGCHLD, self._sweep)
+        self._sweep()  # what ended before the handler was there
+
+    def _sweep(self) -> None:
+        for worker in list(self._unwatched):
+            self._reap(worker)
 
 
 def _kill(send: Callable[[int, int], None], target: int, number: int) -> None:

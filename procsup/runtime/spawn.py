@@ -15,11 +15,13 @@ none; those that the interpreter ignores (PIPE, XFSZ) are restored in the child,
 import errno
 import os
 import resource
+import sys
 from _posixsubprocess import fork_exec
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from procsup.core.spec import Program
+from procsup.runtime.spawner import Order
 from procsup.runtime.wait import wait_for
 
 _OURS = frozenset({
@@ -27,6 +29,13 @@ _OURS = frozenset({
     "PROCSUP_NAME", "PROCSUP_STARTS", "PROCSUP_DAEMON",
 })  # fmt: skip
 """What a service manager told us is not for the workers, nor what an outer procsup told us."""
+
+
+_RLIMIT = "RLIMIT_"
+_RESOURCES = {"locks": 10} | {
+    name.removeprefix(_RLIMIT).lower(): number for name, number in vars(resource).items() if name.startswith(_RLIMIT)
+}
+"""The kernel's numbers of the limits; Python does not know that of locks, which is the same everywhere."""
 
 
 class Stdio(NamedTuple):
@@ -65,15 +74,17 @@ class Spawner:
         self._daemon_limit = (self._worker_limit[1], self._worker_limit[1])
         resource.setrlimit(resource.RLIMIT_NOFILE, self._daemon_limit)
 
+    def is_plain(self, program: Program) -> bool:
+        """Whether `spawn` can do all that it asks for; if not, the spawner process can."""
+        return program.user is None and program.group is None and program.nice is None and not program.limits
+
     def spawn(self, program: Program, path: str, starts: int, stdio: Stdio) -> int:
         """Execute `program` as leader of a session of its own; its pid.
 
         Raises:
             SpawnFailure: nothing runs.
         """
-        env, search = self._environment(program)
-        env = [*env, self._mark, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts]
-        executables = _candidates(program.command[0], search)
+        env, executables = self._prepare(program, path, starts)
         if self._has_real_vfork:
             pid = self._fork(program, executables, env, stdio, self._report_read, self._report_write)
             report = self._look()
@@ -83,6 +94,46 @@ class Spawner:
             wait_for(pid)
             raise _failure(report)
         return pid
+
+    def order(self, program: Program, path: str, starts: int) -> Order:
+        """The same, for the spawner process."""
+        env, executables = self._prepare(program, path, starts)
+        return Order(
+            command=tuple(map(os.fsencode, program.command)),
+            executables=executables,
+            env=tuple(env),
+            own_names=tuple(os.fsencode(name) for name, _ in program.env),
+            cwd=os.fsencode(program.cwd),
+            umask=program.umask,
+            user=program.user,
+            group=program.group,
+            nice=program.nice,
+            limits=tuple((_RESOURCES[name], soft, hard) for name, (soft, hard) in program.limits),
+        )
+
+    def descriptors(self, stdio: Stdio) -> list[int]:
+        """Real ones, for the spawner process."""
+        return [self._null if fd < 0 else fd for fd in stdio]
+
+    def start_spawner(self, stdin: int) -> int:
+        """The spawner process; its pid.
+
+        Raises:
+            OSError
+        """
+        above = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        code = f"import sys; sys.path.insert(0, {above!r}); from procsup.runtime.spawner import main; main()"
+        program = Program((sys.executable, "-S", "-E", "-P", "-c", code))
+        try:
+            return self.spawn(program, "", 0, Stdio(stdin, -1, 2))
+        except SpawnFailure as failure:
+            raise OSError(failure.errno, os.strerror(failure.errno)) from None
+
+    def _prepare(self, program: Program, path: str, starts: int) -> tuple[list[bytes], tuple[bytes, ...]]:
+        """The environment, and what execve is to be tried with."""
+        env, search = self._environment(program)
+        env = [*env, self._mark, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts]
+        return env, _candidates(program.command[0], search)
 
     def _look(self) -> bytes:
         try:
@@ -129,7 +180,7 @@ class Spawner:
         report_read: int,
         report_write: int,
     ) -> int:
-        stdin, stdout, stderr = [self._null if fd < 0 else fd for fd in stdio]
+        stdin, stdout, stderr = self.descriptors(stdio)
         raised = self._worker_limit != self._daemon_limit
         if raised:  # the child copies the limit at fork; descriptors above it that are open stay so
             resource.setrlimit(resource.RLIMIT_NOFILE, self._worker_limit)

@@ -1,6 +1,7 @@
 """Waiting for children: the only place that calls waitpid. Imports nothing heavy: the guardian lives on it."""
 
 import os
+import signal
 
 
 def reap(pid: int) -> int | None:
@@ -32,6 +33,12 @@ def wait_for_any() -> tuple[int, int] | None:
 def wait_for(pid: int) -> int:
     """Reap a child that is no worker and ends by itself; its exit status, or 128 and the signal that ended it."""
     return exit_status(os.waitpid(pid, 0)[1])
+
+
+def kill_and_wait_for(pid: int) -> int:
+    """The same of a child that has not been reaped yet."""
+    os.kill(pid, signal.SIGKILL)
+    return wait_for(pid)
 
 
 def exit_status(status: int) -> int:
