@@ -19,7 +19,9 @@ class Purpose(Enum):
     CALL = "call"
     """One of OTP's child calls: a start that fails is the answer."""
     COMMAND = "command"
-    """An operator's: a start that fails is the answer."""
+    """An operator's: a start that fails is the answer. `cause` led to its stop; its start is caused by the child's
+    release, if it was held.
+    """
     END = "end"
     """The supervisor ends: all its children are stopped."""
 

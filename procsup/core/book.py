@@ -37,10 +37,20 @@ class Book:
 
     def record(self, event: str, child: Child, cause: int | None, /, **details: Detail) -> int:
         """The seq of a new record about `child`, which becomes the cause of what follows for it."""
+        child.cause = seq = self.note(event, child, cause, **details)
+        return seq
+
+    def note(self, event: str, child: Child, cause: int | None, /, **details: Detail) -> int:
+        """The same, for what only accompanies the life of the child: the cause of what follows stays what it was."""
         self._seq += 1
         self.actions.append(Record(self._seq, event, child.path, cause, details))
-        child.cause = self._seq
         return self._seq
+
+    def release(self, child: Child) -> None:
+        """An operator's hold, if there is one, is over."""
+        if child.held:
+            child.held = False
+            child.release = self.note("released", child, None)
 
     def add(self, child: Child) -> None:
         """Into the indexes. Of two children of one name in different places the older keeps the name."""
@@ -65,6 +75,7 @@ class Book:
         self._lives += 1
         child.life = self._lives
         child.gone = False
+        child.release = None
         self.lives[child.life] = child
 
     def end_life(self, child: Child) -> None:

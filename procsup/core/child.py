@@ -79,6 +79,8 @@ class Child:
     """Its place in the start order of its siblings; the numbers may have gaps."""
     state: State = State.DOWN
     held: bool = False
+    release: int | None = None
+    """The seq of the record that let it run again after a hold; None once a start has begun."""
     life: int = 0
     pid: int | None = None
     gone: bool = True
@@ -88,7 +90,7 @@ class Child:
     ended: WorkerExit | None = None
     """How the main process ended while it was being stopped."""
     cause: int | None = None
-    """The seq of the last record about it."""
+    """The seq of the last record about its life, from which the next one follows."""
     since: float = 0.0
     started: float = 0.0
     starts: int = 0

@@ -35,7 +35,7 @@ def serve(supervisor: "Supervisor", waiting: "WaitingCall") -> None:
 
 def start_now(supervisor: "Supervisor", child: Child) -> None:
     """Start a child that is down, for an operator."""
-    supervisor.open(Agenda(Purpose.COMMAND, child.cause, start=[child]))
+    supervisor.open(Agenda(Purpose.COMMAND, None, start=[child]))
 
 
 def _start_child(supervisor: "Supervisor", call: StartChild, ref: int | None) -> None:
@@ -65,10 +65,8 @@ def _restart_child(supervisor: "Supervisor", child: Child | None, ref: int | Non
     if child is None or refusal is not None:
         supervisor.book.reply(ref, refusal)
     else:
-        if child.held:
-            child.held = False
-            supervisor.book.record("released", child, None)
-        supervisor.open(Agenda(Purpose.CALL, None, start=[child], ref=ref))
+        supervisor.book.release(child)
+        supervisor.open(Agenda(Purpose.CALL, child.release, start=[child], ref=ref))
 
 
 def _delete_child(supervisor: "Supervisor", child: Child | None, ref: int | None) -> None:

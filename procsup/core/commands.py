@@ -36,26 +36,30 @@ def obey(book: Book, ref: int, command: Command) -> None:
 
 
 def _stop(book: Book, supervisor: Supervisor, child: Child, ref: int) -> None:
-    if not child.held:
-        child.held = True
-        book.record("held", child, None)
     book.answer_waiters(child, Wanted.UP, Refusal.OVERTAKEN)
+    if not child.held:
+        _hold(book, supervisor, child)
+    book.add_waiter(child, ref, Wanted.DOWN)
+    if child.state is State.DOWN:
+        book.answer_waiters(child, Wanted.DOWN)
+
+
+def _hold(book: Book, supervisor: Supervisor, child: Child) -> None:
+    child.held = True
+    cause = book.note("held", child, None)
     if child.agenda is not None and child in child.agenda.start:
         book.reply(child.agenda.ref, Refusal.OVERTAKEN)
         child.agenda.ref = None
-    book.add_waiter(child, ref, Wanted.DOWN)
     match child.state:
-        case State.DOWN:
-            book.answer_waiters(child, Wanted.DOWN)
         case State.RUNNING:
-            supervisor.open(Agenda(Purpose.COMMAND, child.cause), doomed=[child])
+            supervisor.open(Agenda(Purpose.COMMAND, cause), doomed=[child])
         case State.STARTING:
-            supervisor.begin_stop(child, child.cause)
+            supervisor.begin_stop(child, cause)
         case State.EXITED:
             supervisor.bury(child)
         case State.RESTARTING:
-            supervisor.abandon_retry(child)
-        case State.DOOMED | State.STOPPING | State.CLEARING:
+            supervisor.abandon_retry(child, cause)
+        case State.DOWN | State.DOOMED | State.STOPPING | State.CLEARING:
             pass
         case _:
             assert_never(child.state)
@@ -82,7 +86,7 @@ def _restart(book: Book, supervisor: Supervisor, child: Child, ref: int) -> None
     _release(book, child, ref)
     match child.state:
         case State.RUNNING:
-            supervisor.open(Agenda(Purpose.COMMAND, child.cause, start=[child]), doomed=[child])
+            supervisor.open(Agenda(Purpose.COMMAND, None, start=[child]), doomed=[child])
         case State.STARTING | State.RESTARTING:
             pass
         case _:
@@ -92,9 +96,7 @@ def _restart(book: Book, supervisor: Supervisor, child: Child, ref: int) -> None
 def _release(book: Book, child: Child, ref: int) -> None:
     book.answer_waiters(child, Wanted.DOWN, Refusal.OVERTAKEN)
     book.add_waiter(child, ref, Wanted.UP)
-    if child.held:
-        child.held = False
-        book.record("released", child, None)
+    book.release(child)
 
 
 def _start_when_down(supervisor: Supervisor, child: Child) -> None:

@@ -29,10 +29,13 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """An operator stopped the child at which a restart had failed: what is down of its group is to be started."""
+    """An operator stopped the child at which a restart had failed: these of its group were waiting for it. Void
+    for those who are not down any more.
+    """
 
     order: int
-    child: Child
+    children: tuple[Child, ...]
+    cause: int | None
 
 
 @dataclass(frozen=True, slots=True)

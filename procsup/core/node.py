@@ -101,9 +101,7 @@ class Node:
             case OutputLost(life=number, lost=lost, errno=errno):
                 child = self._book.lives.get(number)
                 if child is not None:  # its life may be over, and somebody outside its group write on
-                    cause = child.cause
-                    self._book.record("lost_output", child, None, bytes=lost, reason=errno)
-                    child.cause = cause
+                    self._book.note("lost_output", child, None, bytes=lost, reason=errno)
             case TimePassed():
                 self._book.todo.append(self._expire)
             case ShutdownRequested(hurried=hurried):

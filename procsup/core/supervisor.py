@@ -236,8 +236,9 @@ class Supervisor:
                 again = self.children.get(name)
                 if again is not None and again.state is State.RESTARTING:
                     self._restart(again, cause)
-            case Rest(child=stopped):
-                self._start_rest(stopped)
+            case Rest(children=rest, cause=cause):
+                down = [child for child in rest if child.state is State.DOWN and self.children.get(child.name) is child]
+                self.open(Agenda(Purpose.RESTART, cause, start=_startable(down)))
 
     def _decide_exit(self, child: Child, reason: Reason, cause: int | None) -> None:
         """As do_restart/3."""
@@ -278,17 +279,13 @@ class Supervisor:
         cause = self.book.record("restarting", self.child, cause, child=child.name, group=others, **budget)
         self.open(Agenda(Purpose.RESTART, cause, start=_startable(group)), doomed=group)
 
-    def abandon_retry(self, child: Child) -> None:
+    def abandon_retry(self, child: Child, cause: int | None) -> None:
         """An operator stops a child that is RESTARTING: its group must not wait for it."""
+        group = affected(self.spec.strategy, self.children, child)
+        rest = tuple(other for other in group if other.state is State.DOWN and not other.held)
         self.bury(child)
-        self.decisions.append(Rest(self._arrival(), child))
+        self.decisions.append(Rest(self._arrival(), rest, cause))
         self._decide_soon()
-
-    def _start_rest(self, stopped: Child) -> None:
-        if self.children.get(stopped.name) is stopped:
-            group = affected(self.spec.strategy, self.children, stopped)
-            rest = [child for child in group if child.state is State.DOWN and not child.held]
-            self.open(Agenda(Purpose.RESTART, stopped.cause, start=_startable(rest)))
 
     # Agendas
 
@@ -344,7 +341,7 @@ class Supervisor:
             if child.state is not State.DOWN:
                 return
             if not child.held:
-                self.begin_start(child, agenda.cause)
+                self.begin_start(child, child.release if agenda.purpose is Purpose.COMMAND else agenda.cause)
                 return
             agenda.start.pop()
             child.agenda = None

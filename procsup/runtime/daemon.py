@@ -125,7 +125,7 @@ class Daemon:
         self._loop = Loop()
         self._loop.watch(link.fileno(), READ, self._lose_guardian)
         self._node = Node(config.tree)
-        self._spawner = Spawner(initial_environment(), self._mark)
+        self._spawner = Spawner(initial_environment(), self._mark, self._loop.wakeup_fd)
         self._spawner.raise_limit()
         self._dispatcher = Dispatcher(self._loop, self._spawner.start_spawner)
         self._reaper = Reaper(self._loop, self._is_empty, strongest_remains(link, self._mark))

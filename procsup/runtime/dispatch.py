@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from procsup.runtime.loop import READ, WRITE, Loop
+from procsup.runtime.passing import send_descriptors
 from procsup.runtime.spawner import Order
 from procsup.runtime.wait import kill_and_wait_for, wait_for
 
@@ -49,8 +50,8 @@ class Dispatcher:
         self._is_blocked = False
 
     def dispatch(self, order: Order, fds: Sequence[int], done: Done) -> None:
-        """Have it executed. `fds` (stdin, stdout, stderr and, perhaps, cgroup) stay the caller's. `done` is called by the
-        loop, later.
+        """Have it executed. `fds` (stdin, stdout, stderr and, perhaps, cgroup) stay the caller's. The loop will call
+        `done`.
         """
         errand = _Errand(marshal.dumps(tuple(order)), [], done)
         try:
@@ -106,7 +107,7 @@ class Dispatcher:
             os.write(order, errand.order)
             self._loop.watch(report_read, READ, lambda mask: self._hear(errand))
             try:
-                socket.send_fds(self._socket, [b"!"], [report_write, order, *errand.fds])
+                send_descriptors(self._socket, b"!", [report_write, order, *errand.fds])
             except OSError:
                 self._loop.forget(report_read)
                 raise

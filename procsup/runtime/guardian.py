@@ -23,6 +23,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from procsup.runtime import leftovers, wait
+from procsup.runtime.passing import receive_descriptors, send_descriptors
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
 _TAKEN = frozenset({*_PASSED_ON, signal.SIGCHLD, signal.SIGUSR2, signal.SIGALRM})
@@ -59,7 +60,7 @@ class Link:
 
     def _send(self, word: bytes, fds: Sequence[int]) -> None:
         with contextlib.suppress(OSError):  # it has died, and that will be seen
-            socket.send_fds(self._end, [word], fds)
+            send_descriptors(self._end, word, fds)
 
 
 def guard(work: Callable[[Link], int]) -> int:
@@ -127,7 +128,7 @@ class _Guardian:
 
     def _take_message(self) -> None:
         try:
-            word, fds, _, _ = socket.recv_fds(self._link, 64, 16)
+            word, fds = receive_descriptors(self._link, 16)
         except OSError:
             word, fds = b"", []
         if word == _SPEAK_THROUGH:

@@ -31,6 +31,11 @@ class Loop:
         self._soon: list[Callable[[], None]] = []
         self.watch(self._wakeup_read, READ, self._take_signals)
 
+    @property
+    def wakeup_fd(self) -> int:
+        """Where the interpreter writes a byte for each signal, whichever thread it comes to."""
+        return self._wakeup_write
+
     def watch(self, fd: int, mask: int, handler: Handler) -> None:
         """Raises:
         OSError: no memory or no watch left (epoll_ctl(2)), or a descriptor that cannot be waited for (EPERM).

@@ -12,15 +12,17 @@ Every descriptor of the daemon is close-on-exec, so nothing has to be closed in 
 none; those that the interpreter ignores (PIPE, XFSZ) are restored in the child, handled ones are reset by execve.
 """
 
+import contextlib
 import errno
 import os
 import resource
 import sys
 from _posixsubprocess import fork_exec
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from procsup.core.spec import Program
+from procsup.runtime.lean import LeanThread
 from procsup.runtime.spawner import Order
 from procsup.runtime.wait import wait_for
 
@@ -36,6 +38,10 @@ _RESOURCES = {"locks": 10} | {
     name.removeprefix(_RLIMIT).lower(): number for name, number in vars(resource).items() if name.startswith(_RLIMIT)
 }
 """The kernel's numbers of the limits; Python does not know that of locks, which is the same everywhere."""
+
+
+_CROWDED = 512
+"""Number of a descriptor from which on to spawn from the lean thread: it costs a switch of threads there and back."""
 
 
 class Stdio(NamedTuple):
@@ -58,8 +64,12 @@ class SpawnFailure(Exception):
 class Spawner:
     """Owns /dev/null and the environment that workers inherit. `mark` is in the environment of all of them."""
 
-    def __init__(self, environ: Mapping[str, str], mark: bytes) -> None:
+    def __init__(self, environ: Mapping[str, str], mark: bytes, wakeup: int = -1) -> None:
+        """`wakeup` is where the interpreter writes signals to (loop.py)."""
         self._mark = mark
+        self._wakeup = wakeup
+        self._lean: LeanThread | None = None
+        self._has_tried_lean = False
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._inherited = {key: value for key, value in environ.items() if key not in _OURS}
         self._inherited_list = _as_list(self._inherited)
@@ -86,7 +96,13 @@ class Spawner:
         """
         env, executables = self._prepare(program, path, starts)
         if self._has_real_vfork:
-            pid = self._fork(program, executables, env, stdio, self._report_read, self._report_write)
+
+            def fork(fds: Sequence[int]) -> int:
+                return self._fork(program, executables, env, fds, self._report_read, self._report_write)
+
+            fds = self.descriptors(stdio)
+            lean = self._lean_thread() if max(fds) >= _CROWDED else None
+            pid = fork(fds) if lean is None else lean.call(fork, fds)
             report = self._look()
         else:
             pid, report = self._spawn_and_wait(program, executables, env, stdio)
@@ -135,6 +151,14 @@ class Spawner:
         env = [*env, self._mark, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts]
         return env, _candidates(program.command[0], search)
 
+    def _lean_thread(self) -> LeanThread | None:
+        """None where there is none to be had."""
+        if not self._has_tried_lean:
+            self._has_tried_lean = True
+            with contextlib.suppress(OSError, RuntimeError):
+                self._lean = LeanThread((self._null, self._report_read, self._report_write, self._wakeup))
+        return self._lean
+
     def _look(self) -> bytes:
         try:
             return os.read(self._report_read, 1024)
@@ -149,7 +173,7 @@ class Spawner:
         except OSError as error:
             raise SpawnFailure("pipe", error.errno or 0) from None
         try:
-            pid = self._fork(program, executables, env, stdio, report_read, report_write)
+            pid = self._fork(program, executables, env, self.descriptors(stdio), report_read, report_write)
             os.close(report_write)
             report_write = -1
             with open(report_read, "rb", closefd=False) as pipe:
@@ -164,7 +188,7 @@ class Spawner:
         nowhere = (os.fsencode(os.devnull) + b"/",) * 1000
         probe = Program(("procsup-probe",))
         try:
-            pid = self._fork(probe, nowhere, [], Stdio(-1, -1, -1), self._report_read, self._report_write)
+            pid = self._fork(probe, nowhere, [], [self._null] * 3, self._report_read, self._report_write)
         except SpawnFailure:
             return False  # who knows; the other way is always right
         report = self._look()
@@ -176,11 +200,11 @@ class Spawner:
         program: Program,
         executables: tuple[bytes, ...],
         env: list[bytes],
-        stdio: Stdio,
+        fds: Sequence[int],
         report_read: int,
         report_write: int,
     ) -> int:
-        stdin, stdout, stderr = self.descriptors(stdio)
+        stdin, stdout, stderr = fds
         raised = self._worker_limit != self._daemon_limit
         if raised:  # the child copies the limit at fork; descriptors above it that are open stay so
             resource.setrlimit(resource.RLIMIT_NOFILE, self._worker_limit)

@@ -18,6 +18,7 @@ import socket
 from collections.abc import Callable
 from typing import Literal, NamedTuple, NoReturn
 
+from procsup.runtime.passing import receive_descriptors
 from procsup.runtime.syscalls import fork_sibling
 
 PIECES = 6
@@ -61,7 +62,7 @@ def main() -> None:
     orders = socket.socket(fileno=0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     while True:
-        word, fds, _, _ = socket.recv_fds(orders, 1, PIECES)
+        word, fds = receive_descriptors(orders, PIECES)
         if not word:
             return
         _obey(fds)

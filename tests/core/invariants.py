@@ -11,6 +11,7 @@
     8. Of two contrary commands the earlier unfinished one is answered `overtaken`, at once, and nobody else is, but for
        a start or restart whose child OTP's terminate_child stops when its turn comes.
     9. Only an exit, a failed restart or an escalation enters the restart window, and each of them once.
+   10. Every record is caused by one that can lead to it, as CAUSES says.
 
 `check_quiescent` checks the tree when nothing is left to happen: no child is on its way, nothing is left to decide.
 """
@@ -38,6 +39,29 @@ from procsup.core.supervisor import Supervisor
 
 SETTLED = frozenset({State.DOWN, State.RUNNING})
 NOT_OBEYED = frozenset({Refusal.NOPROC, Refusal.UNKNOWN, Refusal.ROOT})
+
+CAUSES: dict[str, set[str | None]] = {
+    "starting": {None, "daemon_started", "starting", "restarting", "child_added", "released", "held"},
+    "started": {"starting", "stopping"},
+    "ready": {"starting", "started"},
+    "start_failed": {"starting", "stopping", "start_failed"},
+    "exited": {None, "gave_up", "auto_shutdown"},
+    "stopping": {None, "stopping", "restarting", "gave_up", "auto_shutdown", "start_failed", "held"},
+    "stopped": {"stopping", "started"},
+    "restarting": {"exited", "start_failed", "escalated"},
+    "gave_up": {"exited", "start_failed", "escalated"},
+    "escalated": {"exited"},
+    "auto_shutdown": {"exited", "escalated"},
+    "held": {None},
+    "released": {None},
+    "lost_output": {None},
+    "child_added": {None},
+    "daemon_started": {None},
+    "daemon_stopped": {"exited", "stopped", "start_failed"},
+}
+"""What may lead to what; None: somebody outside the daemon. A `start_failed` leads to a `starting` by a `restarting`,
+a `held` to those of the siblings that waited for the child. What is not listed may be caused by anything.
+"""
 
 
 class Violation(AssertionError):
@@ -174,6 +198,10 @@ class Invariants:
             raise Violation(f"{record}: the last seq was {len(self._records)}")
         if record.cause is not None and not 0 < record.cause < record.seq:
             raise Violation(f"{record}: the cause is no earlier record")
+        cause = None if record.cause is None else self._records[record.cause - 1]
+        led = None if cause is None else cause.event
+        if record.event in CAUSES and led not in CAUSES[record.event]:
+            raise Violation(f"{record}: {cause} cannot lead to it")
         self._records.append(record)
         match record.event:
             case "held":
@@ -195,9 +223,8 @@ class Invariants:
 
     def _count(self, record: Record) -> None:
         """The causes of what entered the window."""
-        cause = None if record.cause is None else self._records[record.cause - 1]
-        if cause is None or cause.event not in ("exited", "start_failed", "escalated"):
-            raise Violation(f"{record}: {cause} is no reason to restart")
+        assert record.cause is not None
+        cause = self._records[record.cause - 1]
         if cause.event == "start_failed" and not self._was_restart(cause):
             raise Violation(f"{record}: {cause} was no restart")
         if cause.seq in self._counted:
@@ -207,7 +234,7 @@ class Invariants:
     def _was_restart(self, failed: Record) -> bool:
         """Not the start that an operator, a call or the boot of the supervisor asked for."""
         starting = self._starting[failed.path]
-        return starting.cause is not None and self._records[starting.cause - 1].event in ("restarting", "start_failed")
+        return starting.cause is not None and self._records[starting.cause - 1].event in ("restarting", "held")
 
     def _is_terminating(self, call: Call) -> bool:
         return isinstance(call, Start | Restart) and call.path in self._terminating

@@ -1,8 +1,12 @@
 """It can always say why: every record knows the record that led to it. DESIGN § 7."""
 
+import pytest
+
 from procsup.core.actions import Record
-from tests.core.trees import one_for_all, one_for_one, worker
-from tests.core.world import FAILS, GOOD, NORMAL, World
+from procsup.core.calls import Command, Restart, Start, Stop
+from procsup.core.child import State
+from tests.core.trees import BY_STRATEGY, one_for_all, one_for_one, worker
+from tests.core.world import FAILS, GOOD, NORMAL, STUBBORN, World
 
 
 def test_poison_pill_can_be_followed_from_the_end_of_the_daemon_to_the_last_crash() -> None:
@@ -91,6 +95,73 @@ def test_start_of_an_operator_is_caused_by_his_release() -> None:
     world.stop("a")
     world.start("a")
     assert chain(world, world.record_of("starting", "a")) == ["starting root/a", "released root/a"]
+
+
+@pytest.mark.parametrize("commands", [[Stop, Start], [Restart, Stop, Start], [Stop, Start, Stop, Start, Start]])
+@pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all"])
+def test_start_that_overtakes_a_stop_is_caused_by_the_release(strategy: str, commands: list[type[Command]]) -> None:
+    world = World(BY_STRATEGY[strategy]("root", "a", "b")).boot()
+    for command in commands:
+        world.ask(command("root/a"))
+    world.settle()
+    starting = world.record_of("starting", "a")
+    assert chain(world, starting) == ["starting root/a", "released root/a"]
+    assert starting.cause == world.record_of("released", "a").seq
+
+
+def test_stop_that_a_start_overtakes_was_still_caused_by_the_hold() -> None:
+    world = World(one_for_one("root", "a")).fate("a", STUBBORN).boot()
+    world.stop("a")
+    world.start("a")
+    world.wait(5.0)
+    assert chain(world, world.record_of("stopped", "a")) == ["stopped root/a", "stopping root/a", "held root/a"]
+
+
+def test_hold_is_no_cause_of_a_stop_that_was_under_way() -> None:
+    world = World(one_for_all("root", "a", "b")).fate("b", STUBBORN).boot().kill("a")
+    world.stop("b")
+    world.wait(5.0)
+    assert chain(world, world.record_of("stopped", "b")) == [
+        "stopped root/b", "stopping root/b", "restarting root", "exited root/a",
+    ]  # fmt: skip
+
+
+def test_restart_of_an_operator_has_no_cause_in_the_tree() -> None:
+    world = World(one_for_one("root", "a")).boot()
+    world.restart("a")
+    assert chain(world, world.record_of("stopped", "a")) == ["stopped root/a", "stopping root/a"]
+    assert chain(world, world.record_of("starting", "a")) == ["starting root/a"]
+
+
+def test_start_of_an_operator_is_not_caused_by_the_exit_before_it() -> None:
+    world = World(one_for_one("root", worker("a", "transient"))).boot().kill("a", end=NORMAL)
+    world.start("a")
+    assert chain(world, world.record_of("starting", "a")) == ["starting root/a"]
+
+
+def test_old_release_is_no_cause_of_a_later_start() -> None:
+    world = World(one_for_one("root", worker("a", "transient"))).boot()
+    world.stop("a")
+    world.start("a")
+    world.kill("a", end=NORMAL).start("a")
+    assert chain(world, world.record_of("starting", "a")) == ["starting root/a"]
+
+
+def test_restart_child_of_a_held_child_is_caused_by_the_release() -> None:
+    world = World(one_for_one("root", "a")).boot()
+    world.stop("a")
+    world.restart_child("a")
+    assert chain(world, world.record_of("starting", "a")) == ["starting root/a", "released root/a"]
+
+
+def test_group_that_starts_without_its_child_was_let_go_by_the_hold() -> None:
+    world = World(one_for_all("root", "a", "b", "c")).fate("b", GOOD, FAILS).boot()
+    world.exits("a").deliver_until(lambda: world.state("b") is State.STARTING)
+    world.ask(Stop("root/b"))
+    world.ask(Start("root/b"))
+    world.settle()
+    assert chain(world, world.record_of("starting", "c")) == ["starting root/c", "held root/b"]
+    assert chain(world, world.record_of("starting", "b")) == ["starting root/b", "released root/b"]
 
 
 def chain(world: World, record: Record) -> list[str]:

@@ -183,6 +183,14 @@ def test_commands_on_other_children_overtake_nothing() -> None:
     assert [world.answer(ref) for ref in refs] == ["ok", "ok"]
 
 
+def test_start_that_waits_for_a_retry_is_overtaken_by_the_call_that_cancels_it() -> None:
+    world = World(one_for_one("root", "a")).fate("a", GOOD, FAILS).boot()
+    world.exits("a").deliver().delay()
+    start, call = world.ask(Start("root/a")), world.ask(TerminateChild("root", "a"))
+    world.settle().arrive()
+    assert (world.answer(start), world.answer(call), world.up()) == (Refusal.OVERTAKEN, "ok", [])
+
+
 def test_start_of_a_child_that_is_doomed_by_a_call_starts_it_after_the_call() -> None:
     world = World(one_for_one("root", "a")).fate("a", STUBBORN).boot()
     call = world.ask(TerminateChild("root", "a"))

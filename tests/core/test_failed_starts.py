@@ -2,7 +2,7 @@
 
 import pytest
 
-from procsup.core.calls import Restart, Start, Stop
+from procsup.core.calls import DeleteChild, Restart, Start, Stop
 from procsup.core.child import State
 from procsup.core.reason import BadStartSpec, FailedToStartChild, StartFailed
 from procsup.core.spec import BadCombination, DuplicateChildName, SpecError, SupervisorSpec
@@ -111,6 +111,57 @@ def test_child_stopped_and_started_before_its_retry_runs_with_its_group() -> Non
     world.settle()
     assert [str(world.answer(ref)) for ref in refs] == ["ok", "ok"]
     assert sorted(world.up()) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
+def test_child_stopped_and_started_before_its_retry_is_started_by_the_operator_and_not_by_its_supervisor(
+    strategy: str,
+) -> None:
+    """It fails again: that is the operator's answer, no restart, and nothing that its group waits for."""
+    world = World(BY_STRATEGY[strategy]("root", "a", "b", "c", intensity=1)).fate("b", GOOD, FAILS, FAILS).boot()
+    world.exits("b").deliver_until(lambda: world.starts("b") == 2)
+    refs = [world.ask(Stop(world.path("b"))), world.ask(Start(world.path("b")))]
+    world.settle()
+    assert [world.answer(ref) for ref in refs] == ["ok", ENOENT]
+    assert (world.end, sorted(world.up()), world.starts("b")) == (None, ["a", "c"], 3)
+
+
+@pytest.mark.parametrize(("deleted", "up"), [("b", ["a", "c"]), ("c", ["a"])])
+@pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
+def test_group_of_a_child_that_an_operator_stopped_starts_without_those_that_were_deleted(
+    strategy: str, deleted: str, up: list[str]
+) -> None:
+    """The call waits for its turn, which comes between the operator's stop and the start of the others."""
+    world = World(BY_STRATEGY[strategy]("root", "a", "b", "c")).fate("b", GOOD, FAILS).boot()
+    world.exits("b").deliver_until(lambda: world.state("b") is State.STARTING).delay()
+    delete = world.ask(DeleteChild("root", deleted))
+    world.deliver()
+    stop = world.ask(Stop("root/b"))
+    world.arrive()
+    assert (world.answer(delete), world.answer(stop), world.has(deleted)) == ("ok", "ok", False)
+    assert sorted(world.up()) == up
+
+
+def test_group_of_a_child_that_an_operator_stopped_starts_once_when_another_crash_restarts_it_first() -> None:
+    world = World(one_for_all("root", "a", "b", "c")).fate("b", GOOD, FAILS).boot()
+    world.exits("c").deliver_until(lambda: world.state("b") is State.STARTING)
+    world.exits("a")
+    world.pending.reverse()  # the crash of a comes before the failure of b
+    ref = world.ask(Stop("root/b"))
+    world.settle()
+    assert (world.answer(ref), sorted(world.up())) == ("ok", ["a", "c"])
+    assert [world.starts(name) for name in "abc"] == [3, 2, 2]
+
+
+def test_held_child_started_before_the_rest_of_its_group_is_started_by_the_operator() -> None:
+    """c does not wait for the retry of b, as it is held: when it is released and cannot start, that is no restart."""
+    world = World(one_for_all("root", "a", "b", "c", intensity=1)).fate("b", GOOD, FAILS).fate("c", GOOD, FAILS).boot()
+    world.stop("c")
+    world.exits("a").deliver_until(lambda: world.starts("b") == 2)
+    refs = [world.ask(Stop("root/b")), world.ask(Start("root/c"))]
+    world.settle()
+    assert [world.answer(ref) for ref in refs] == ["ok", ENOENT]
+    assert (world.end, world.up()) == (None, ["a"])
 
 
 def test_restart_of_a_child_that_waits_for_its_retry_waits_for_the_retry() -> None:

@@ -100,6 +100,17 @@ def test_hold_of_a_child_whose_death_is_undecided_is_no_restart() -> None:
     assert (world.answer(ref), world.up(), world.end) == ("ok", [], None)
 
 
+def test_undecided_death_of_a_life_before_the_hold_is_not_taken_for_that_of_the_life_after_it() -> None:
+    """While a call is open nothing is decided: a crashes, is held and started again, and ends normally."""
+    world = World(one_for_one("root", worker("a", "transient"), "b", intensity=0)).fate("b", STUBBORN).boot()
+    world.terminate_child("b")
+    world.kill("a")
+    assert world.stop("a") == "ok"
+    assert world.start("a") == "ok"
+    world.kill("a", end=NORMAL).wait(5.0)
+    assert (world.end, world.up(), world.starts("a")) == (None, [], 2)
+
+
 def test_hold_of_a_doomed_child_lets_its_group_restart_without_it() -> None:
     world = World(one_for_all("root", "a", "b", "c")).fate("c", STUBBORN).boot()
     world.kill("a")

@@ -55,6 +55,16 @@ def test_start_order_sorts_the_lives_of_the_whole_tree() -> None:
     ]  # fmt: skip
 
 
+def test_start_order_is_the_original_one_after_a_restart_of_the_supervisor() -> None:
+    world = World(one_for_one("root", one_for_one("s", "x", "y", "z", intensity=0))).boot()
+    world.terminate_child("x")
+    world.delete_child("x")
+    world.start_child("s", worker("x"))
+    world.kill("y")
+    lives = [world.child(name).life for name in "xyz"]
+    assert sorted(lives, key=world.node.start_order) == lives
+
+
 def test_lost_output_is_recorded_and_is_no_cause_of_anything() -> None:
     world = World(one_for_one("root", "a")).boot()
     world.happen(OutputLost(world.child("a").life, 4096, "ENOSPC"))

@@ -176,9 +176,10 @@ def test_supervisor_that_was_in_time_is_recorded_as_shut_down() -> None:
     assert details == {"type": "supervisor", "reason": "shutdown", "how": "shutdown"}
 
 
-def test_shutdown_time_of_the_root_does_not_matter() -> None:
-    world = World(one_for_one("root", "a", shutdown=0)).every_fate("a", STUBBORN).boot()
-    world.shut_down()
+@pytest.mark.parametrize("shutdown", [0, 1.0, "brutal_kill"])
+def test_shutdown_time_of_the_root_does_not_matter(shutdown: float | str) -> None:
+    world = World(one_for_one("root", "a", shutdown=shutdown)).every_fate("a", STUBBORN).boot()
+    world.shut_down().wait(2.0)
     assert world.signals_to("a") == TERM_CONT
 
 
@@ -198,6 +199,15 @@ def test_deadline_is_the_earliest_that_still_matters() -> None:
     assert world.node.next_deadline() == now + 1.0
     world.kill("a")
     assert world.node.next_deadline() == now + 3.0
+
+
+def test_deadline_of_the_killed_is_over_though_they_are_not_dead_yet() -> None:
+    world = World(one_for_one("root", "a")).every_fate("a", STUBBORN).boot()
+    world.shut_down().now += 1.0
+    world.pending.append(ShutdownRequested())
+    world.deliver()
+    assert world.signals_to("a") == [*TERM_CONT, "SIGKILL"]
+    assert world.node.next_deadline() is None
 
 
 def test_time_that_passes_too_early_kills_nobody() -> None:

@@ -176,6 +176,7 @@ class World:
         while (deadline := self.node.next_deadline()) is not None and deadline <= until:
             self.now = deadline
             self.happen(TimePassed())
+            assert self.node.next_deadline() != deadline, "the deadline has come and is not over"
         self.now = until
         return self.happen(TimePassed())
 
