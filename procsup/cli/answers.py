@@ -39,6 +39,7 @@ class Daemon(TypedDict):
     file: str | None
     socket: str
     state_dir: str
+    containment: str
 
 
 class Status(TypedDict):
@@ -63,7 +64,7 @@ ROWS: dict[str, dict[str, Types]] = {
 
 DAEMON: dict[str, Types] = {
     "pid": int, "version": str, "state": str, "started": _NUMBER, "file": _TEXT_OR_NULL, "socket": str,
-    "state_dir": str,
+    "state_dir": str, "containment": str,
 }  # fmt: skip
 
 

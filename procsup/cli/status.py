@@ -31,7 +31,8 @@ def status(names: tuple[str, ...], as_json: bool) -> int:
     --json prints {"daemon": {...}, "tree": [ROW, ...]}, a supervisor before its
     children. These keys stay; new ones may be added.
       daemon      pid, version, state (starting, running, stopping), started,
-                  file, socket, state_dir
+                  file, socket, state_dir, containment (cgroup, subreaper, group:
+                  what makes sure that nothing is left of a worker that is down)
       every row   path, depth, type (worker, supervisor), state (running, starting,
                   stopping, restarting, down), held (by an operator's stop), ok
                   (false: should run and does not), restart, starts, restarts,

@@ -111,7 +111,9 @@ def _last_exit(row: Row, now: float) -> str:
 def _of_daemon(daemon: Daemon, now: float) -> str:
     what = "runs" if daemon["state"] == "running" else f"is {daemon['state']}:"
     who = f"procsup {daemon['version']}, pid {daemon['pid']}"
-    return printable(f"{who}, {what} {daemon['file'] or 'a tree from no file'}, up {about(now - daemon['started'])}")
+    where = daemon["file"] or "a tree from no file"
+    up = f"up {about(now - daemon['started'])}"
+    return printable(f"{who}, {what} {where}, {up}, containment: {daemon['containment']}")
 
 
 class _Widths(NamedTuple):

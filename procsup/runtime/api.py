@@ -62,14 +62,20 @@ class Api:
     """`submit` queues an event for the node."""
 
     def __init__(
-        self, node: Node, reaper: "Reaper", places: Places, file: str, submit: Callable[[Event], None]
+        self,
+        node: Node,
+        reaper: "Reaper",
+        places: Places,
+        file: str,
+        containment: str,
+        submit: Callable[[Event], None],
     ) -> None:
         self._node = node
         self._reaper = reaper
         self._file = file
         self._submit = submit
         self._names = Names(node)
-        self._queries = Queries(node, self._names, places, file)
+        self._queries = Queries(node, self._names, places, file, containment)
         self._refs = 0
         self._waiting: dict[int, tuple[Waiting, str]] = {}
         self._new_names: dict[str, tuple[int, str]] = {}

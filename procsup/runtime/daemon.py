@@ -40,12 +40,12 @@ from procsup.runtime.control import Control
 from procsup.runtime.dispatch import Dispatcher
 from procsup.runtime.guardian import Link
 from procsup.runtime.inheritance import initial_environment, leave_behind
+from procsup.runtime.ladder import strongest_remains
 from procsup.runtime.leftovers import kill_marked, mark_of
 from procsup.runtime.loop import READ, Loop
 from procsup.runtime.output import Output
 from procsup.runtime.places import Places
 from procsup.runtime.reap import Death, Reaper
-from procsup.runtime.remains import strongest_remains
 from procsup.runtime.spawn import Spawner, SpawnFailure, Stdio, errno_name
 from procsup.wire.decode import JSON
 from procsup.wire.events import Event as JournalEvent
@@ -128,8 +128,9 @@ class Daemon:
         self._spawner = Spawner(initial_environment(), self._mark, self._loop.wakeup_fd)
         self._spawner.raise_limit()
         self._dispatcher = Dispatcher(self._loop, self._spawner.start_spawner)
-        self._reaper = Reaper(self._loop, self._is_empty, strongest_remains(link, self._mark))
-        self._api = Api(self._node, self._reaper, places, config.file, self._events_append)
+        self._remains = strongest_remains(link, self._mark)
+        self._reaper = Reaper(self._loop, self._is_empty, self._remains)
+        self._api = Api(self._node, self._reaper, places, config.file, self._remains.level, self._events_append)
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self._loop.on_signal(number, self._stop)
@@ -154,6 +155,7 @@ class Daemon:
         for output in self._outputs.values():
             output.close()
         self._dispatcher.close()
+        self._remains.close()
         self._control.close()
         self._loop.close()
 
@@ -257,19 +259,27 @@ class Daemon:
     def _start(self, action: Spawn, stdio: Stdio) -> None:
         """At once, or by the spawner process, which will tell."""
         program = action.spec.program
-        told = functools.partial(self._has_spawned, action)
-        if not self._spawner.is_plain(program):
+        try:
+            cgroup = self._remains.prepare(action.life, action.path)
+        except OSError as error:
+            self._has_spawned(action, 0, "cgroup", error.errno or 0)
+            return
+        if cgroup >= 0 or not self._spawner.is_plain(program):
             order = self._spawner.order(program, action.path, action.starts)
-            self._dispatcher.dispatch(order, self._spawner.descriptors(stdio), told)
+            told = functools.partial(self._has_spawned, action)
+            self._dispatcher.dispatch(order, (*self._spawner.descriptors(stdio), *_real(cgroup)), told)
+            for fd in _real(cgroup):
+                os.close(fd)
             return
         try:
-            told(self._spawner.spawn(program, action.path, action.starts, stdio))
+            self._has_spawned(action, self._spawner.spawn(program, action.path, action.starts, stdio), "", 0)
         except SpawnFailure as failure:
-            told(0, failure.stage, failure.errno)
+            self._has_spawned(action, 0, failure.stage, failure.errno)
 
-    def _has_spawned(self, action: Spawn, pid: int, stage: str = "", number: int = 0) -> None:
+    def _has_spawned(self, action: Spawn, pid: int, stage: str, number: int) -> None:
         if stage:
             self._outputs.pop(action.life).close()
+            self._remains.forget(action.life, None)
             self._results.append(SpawnFailed(action.life, stage, errno_name(number)))
             return
         self._reaper.adopt(action.life, pid, action.path, action.starts)
@@ -333,6 +343,10 @@ class Daemon:
 
 def _disregard() -> None:
     """Nothing is to be done, least of all to die and leave the workers alone. HUP comes when a terminal is closed."""
+
+
+def _real(fd: int) -> tuple[int, ...]:
+    return (fd,) if fd >= 0 else ()
 
 
 def _journal_event(record: Record, wall: float, mono: float) -> JournalEvent:

@@ -31,7 +31,7 @@ class LeanThread:
         self._job: Callable[[list[int]], int] = len
         self._result: int | BaseException = 0
         self._ours, self._its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        kept = sorted({0, 1, 2, self._its.fileno(), *keep})
+        kept = sorted({0, 1, 2, self._its.fileno(), *(fd for fd in keep if fd >= 0)})
         threading.Thread(target=self._work, args=(kept,), daemon=True).start()
         self._take_result()
 

@@ -21,11 +21,12 @@ from procsup.wire.status import DaemonRow, Row, SupervisorRow, WorkerRow
 class Queries:
     """The times of the node are those of time.monotonic; clients are told the time of day."""
 
-    def __init__(self, node: Node, names: Names, places: Places, file: str) -> None:
+    def __init__(self, node: Node, names: Names, places: Places, file: str, containment: str) -> None:
         self._node = node
         self._names = names
         self._places = places
         self._file = file
+        self._containment = containment
         self._started = time.time()
 
     def status(self, names: tuple[str, ...]) -> JSON:
@@ -44,6 +45,7 @@ class Queries:
             file=self._file,
             socket=self._places.socket,
             state_dir=self._places.state_dir,
+            containment=self._containment,
         )
 
     def which_children(self, name: str) -> JSON:

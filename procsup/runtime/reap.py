@@ -68,11 +68,6 @@ class Reaper:
         """Gone, and their pidfds still open"""
         self._has_sigchld = False
 
-    @property
-    def level(self) -> str:
-        """The rung of the ladder that holds: "cgroup", "subreaper" or "group"."""
-        return self._remains.level
-
     def adopt(self, life: int, pid: int, path: str = "", starts: int = 0) -> None:
         """A worker was spawned. When no pidfd can be had for it, SIGCHLD must do."""
         worker = Worker(life, pid, path, starts)
@@ -224,7 +219,7 @@ class Reaper:
 
     def _forget(self, worker: Worker) -> None:
         del self._workers[worker.life]
-        self._remains.forget(worker)
+        self._remains.forget(worker.life, worker)
 
     def _watch(self, worker: Worker, pid: int, handler: Callable[[int], None]) -> bool:
         """False when the process is gone already, or no pidfd can be had."""

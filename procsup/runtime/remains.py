@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from procsup.runtime import procfs
-from procsup.runtime.guardian import Link
 from procsup.runtime.procfs import Stat
 
 
@@ -43,6 +42,13 @@ class Remains(Protocol):
 
     level: str
 
+    def prepare(self, life: int, path: str) -> int:
+        """Before its spawn: a descriptor of the cgroup that it is to be born into, for the caller to close; -1: none.
+
+        Raises:
+            OSError: there can be none.
+        """
+
     def adopt(self, worker: Worker) -> None:
         """It was spawned."""
 
@@ -55,14 +61,20 @@ class Remains(Protocol):
     def kill_beyond(self, worker: Worker) -> None:
         """KILL them."""
 
-    def forget(self, worker: Worker) -> None:
-        """Nothing is left of it."""
+    def forget(self, life: int, worker: Worker | None) -> None:
+        """Nothing is left of it, or it never came to be."""
+
+    def close(self) -> None:
+        """The daemon ends."""
 
 
 class NothingBeyond:
     """The lowest rung."""
 
     level = "group"
+
+    def prepare(self, life: int, path: str) -> int:
+        return -1
 
     def adopt(self, worker: Worker) -> None:
         pass
@@ -76,7 +88,10 @@ class NothingBeyond:
     def kill_beyond(self, worker: Worker) -> None:
         pass
 
-    def forget(self, worker: Worker) -> None:
+    def forget(self, life: int, worker: Worker | None) -> None:
+        pass
+
+    def close(self) -> None:
         pass
 
 
@@ -106,6 +121,9 @@ class Orphans:
         if os.getpid() not in self._owners:
             os.close(self._list)
             raise ProcessLookupError(f"process {guardian} is not our parent")
+
+    def prepare(self, life: int, path: str) -> int:
+        return -1
 
     def adopt(self, worker: Worker) -> None:
         self._by_pid[worker.pid] = worker
@@ -140,13 +158,18 @@ class Orphans:
         for stat in self.beyond(worker):
             send_exactly(stat, signal.SIGKILL)
 
-    def forget(self, worker: Worker) -> None:
+    def forget(self, life: int, worker: Worker | None) -> None:
+        if worker is None:
+            return
         for pid in list(self._orphans.get(worker.life, ())):  # zombies, which the guardian has yet to reap
             self._disown(pid)
             self._owners[pid] = None
         del self._by_pid[worker.pid]
         if self._by_path.get(worker.path) is worker:
             del self._by_path[worker.path]
+
+    def close(self) -> None:
+        os.close(self._list)
 
     def _disown(self, pid: int) -> None:
         owner = self._owners.pop(pid)
@@ -184,14 +207,6 @@ class Orphans:
         except OSError:  # the guardian has died: its children are somebody else's
             return b""
         return text
-
-
-def strongest_remains(link: Link, mark: bytes) -> Remains:
-    """The highest rung that holds on this machine."""
-    if link.is_subreaper:
-        with contextlib.suppress(OSError):
-            return Orphans(link.guardian, mark)
-    return NothingBeyond()
 
 
 _ONE_READ = 4000

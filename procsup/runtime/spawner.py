@@ -74,19 +74,29 @@ def _obey(fds: list[int]) -> None:
     report, order, *rest = fds
     cgroup = rest[3] if len(rest) > 3 else -1
     try:
-        pid = fork_sibling(cgroup)
+        pid, is_inside = _fork(cgroup)
     except OSError as error:
         os.write(report, _told("fork", error.errno or 0))
         return
     if pid == 0:
-        _execute(report, order, rest[:3])
+        _execute(report, order, rest[:3], -1 if is_inside else cgroup)
     os.write(report, b"pid %d\n" % pid)  # the child says so too: one of us may be killed before
 
 
-def _execute(report: int, order_fd: int, stdio: list[int]) -> NoReturn:
-    """In the child."""
+def _fork(cgroup: int) -> tuple[int, bool]:
+    """The pid, and whether it is in its cgroup, where it has one. Not everybody lets it be born there."""
+    with contextlib.suppress(OSError):
+        if cgroup >= 0:
+            return fork_sibling(cgroup), True
+    return fork_sibling(), cgroup < 0
+
+
+def _execute(report: int, order_fd: int, stdio: list[int], cgroup: int) -> NoReturn:
+    """In the child. It enters the cgroup, unless that is -1."""
     try:
         os.write(report, b"pid %d\n" % os.getpid())
+        if cgroup >= 0:
+            _attempt("cgroup", _enter, cgroup)
         order = _read(order_fd)
         _set_up(order, stdio)
         _exec(order)
@@ -96,6 +106,11 @@ def _execute(report: int, order_fd: int, stdio: list[int]) -> NoReturn:
         os.write(report, _told("spawner", getattr(bug, "errno", None) or errno.EINVAL))
     finally:
         os._exit(_NOT_EXECUTED)
+
+
+def _enter(cgroup: int) -> None:
+    procs = os.open("cgroup.procs", os.O_WRONLY | os.O_CLOEXEC, dir_fd=cgroup)
+    os.write(procs, b"0")
 
 
 def _told(stage: str, number: int) -> bytes:

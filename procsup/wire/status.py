@@ -62,7 +62,9 @@ Row = WorkerRow | SupervisorRow
 
 @dataclass(frozen=True, slots=True)
 class DaemonRow:
-    """`state` is "starting", "running" or "stopping"; `file` is the tree's; `started` as in the rows."""
+    """`state` is "starting", "running" or "stopping"; `file` is the tree's; `started` as in the rows. `containment` is
+    what makes sure that nothing of a worker is left: "cgroup", "subreaper" or "group" (runtime/remains.py).
+    """
 
     pid: int
     version: str
@@ -71,3 +73,4 @@ class DaemonRow:
     file: str | None
     socket: str
     state_dir: str
+    containment: str
