@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from procsup.config.keys import DAEMON, PROGRAM, SUPERVISOR, WORKER, Keys, Row, read_table
+from procsup.config.keys import DAEMON, PROGRAM, SUPERVISOR, WORKER
 from procsup.config.place import Place, key_text, shown
+from procsup.config.table import Keys, Row, read_table
 from procsup.core.spec import ChildSpec, Program, SupervisorSpec, WorkerSpec
 
 _TOP = ("supervisor", "worker", "daemon")
