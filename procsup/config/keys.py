@@ -1,18 +1,15 @@
 """The keys that a file may hold: one row for each, with the reader of its value.
 
 What a key is called in the file, the spec's field is called too; a key that the file does not hold has the default of
-the field. The keys of a worker that say what it runs are fields of its `Program`.
+the field. The keys of a worker that say what it runs are fields of its `Program`; only `env_file` is none, but becomes
+part of `env`.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-
-from procsup.config import values
-from procsup.config.place import Place, Rejected, key_text, shown
-from procsup.config.values import Reader
+from procsup.config import streams, values
+from procsup.config.env_file import env_files
+from procsup.config.limits import limits
+from procsup.config.table import Keys
 from procsup.core.spec import AutoShutdown, Restart, Strategy
-
-Keys = Mapping[str, Reader[object]]
 
 AS_CHILD: Keys = {
     "restart": values.one_of(Restart),
@@ -33,8 +30,17 @@ PROGRAM: Keys = {
     "command": values.command,
     "cwd": values.path,
     "env": values.environment,
+    "env_file": env_files,
     "inherit_env": values.yes_or_no,
+    "user": values.account,
+    "group": values.account,
     "umask": values.umask,
+    "nice": values.nice,
+    "limits": limits,
+    "stdin": streams.stdin,
+    "stdout": streams.output,
+    "stderr": streams.output,
+    "log": streams.log,
 }
 
 WORKER: Keys = {
@@ -51,51 +57,3 @@ DAEMON: Keys = {
     "include": values.globs,
     "root": values.text,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What a table held: the values that could be read, by key, and the keys whose value is wrong."""
-
-    values: dict[str, object]
-    wrong: Collection[str]
-
-
-def read_table(place: Place, table: Mapping[str, object], keys: Keys) -> Row:
-    """Every key of a table. What is wrong is complained about and left out.
-
-    A key that is surely a slip of the pen is read as what it was meant to be, and one that may be another counts as
-    that one's being wrong: what hangs on the key (10,000 children, say) is not wrong too.
-    """
-    found: dict[str, object] = {}
-    wrong: set[str] = set()
-    for key, value in table.items():
-        meant = key
-        if key not in keys:
-            meant, is_sure = _meant(place, key, keys)
-            _complain_of_unknown_key(place.at(key), value, keys, meant)
-            if not is_sure or meant in table:
-                wrong.add(meant)
-                continue
-        try:
-            found[meant] = keys[meant](place.at(key), value)
-        except Rejected:
-            wrong.add(meant)
-    return Row(found, wrong)
-
-
-def _meant(place: Place, key: str, keys: Keys) -> tuple[str, bool]:
-    """The key that an unknown one stands for, itself when there is none, and whether that is sure."""
-    vocabulary = place.reading.vocabulary(tuple(keys))
-    slip = vocabulary.one_slip_from(key)
-    return (slip, True) if slip is not None else (vocabulary.to(key) or key, False)
-
-
-def _complain_of_unknown_key(place: Place, value: object, keys: Keys, meant: str) -> None:
-    hint = ""
-    if meant in keys:
-        hint = f"did you mean {meant!r}?"
-    elif isinstance(value, dict) and len(place.path) == 3:
-        kind, name, key = map(str, place.path)
-        hint = f"a name with a dot is written in quotes: [{kind}.{key_text(f'{name}.{key}')}]"
-    place.complain("unknown key", found=shown(value), expected=f"one of {', '.join(keys)}", hint=hint)

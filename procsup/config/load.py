@@ -11,10 +11,10 @@ from typing import Any
 
 from procsup.config.complaint import Complaint, ConfigError
 from procsup.config.config import Config, DaemonSettings
-from procsup.config.keys import Row
 from procsup.config.outline import Outline, outline_file, read_daemon
 from procsup.config.place import Place, Reading, Rejected
 from procsup.config.read import first_document, included_documents, read_document
+from procsup.config.table import Row
 from procsup.config.tree import RootName, arrange, build
 from procsup.config.values import absolute
 from procsup.config.warn import warn
@@ -24,7 +24,7 @@ def load(path: str, environ: Mapping[str, str], *, privileged: bool) -> Config:
     """The configuration in the file at `path` and in those it includes. Linear in their size.
 
     `environ` is what `${NAME}` is taken from. `privileged` says that the daemon would run as root: then a file that
-    its group or others may write is an error.
+    its group or others may write is an error. Environment files are read here too, each once.
 
     Raises:
         ConfigError: with every error and every warning.
@@ -36,20 +36,20 @@ def load(path: str, environ: Mapping[str, str], *, privileged: bool) -> Config:
 
 
 def _load(path: str, environ: Mapping[str, str], *, privileged: bool) -> Config | tuple[Complaint, ...]:
+    reading = Reading(environ, privileged=privileged)
     try:
-        document = first_document(path)
+        document = first_document(path, reading)
     except OSError as error:
         return (Complaint(path, None, "", f"cannot tell the current folder: {error.strerror}"),)
-    reading = Reading(environ)
     whole = Place(document, (), reading)
     outline = Outline()
     try:
-        table = read_document(document, reading, privileged=privileged)
+        table = read_document(document, reading)
     except Rejected:
         return reading.take_complaints()
     daemon = read_daemon(whole, table)
     outline_file(outline, whole, table, included=False)
-    _outline_included(outline, whole, daemon, privileged=privileged)
+    _outline_included(outline, whole, daemon)
     root = arrange(outline, whole, _root_name(whole, daemon))
     if root is not None:
         warn(root)
@@ -60,7 +60,7 @@ def _load(path: str, environ: Mapping[str, str], *, privileged: bool) -> Config 
     return Config(file, build(root), _settings(daemon), complaints)
 
 
-def _outline_included(outline: Outline, whole: Place, daemon: Row, *, privileged: bool) -> None:
+def _outline_included(outline: Outline, whole: Place, daemon: Row) -> None:
     if "include" in daemon.wrong:
         outline.lost_a_file = True
     patterns: Any = daemon.values.get("include", [])  # a list of strings, by the row of DAEMON
@@ -71,7 +71,7 @@ def _outline_included(outline: Outline, whole: Place, daemon: Row, *, privileged
     for document in documents:
         place = Place(document, (), whole.reading)
         try:
-            table = read_document(document, whole.reading, privileged=privileged)
+            table = read_document(document, whole.reading)
         except Rejected:
             outline.lost_a_file = True
         else:

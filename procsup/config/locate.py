@@ -28,10 +28,10 @@ _KEY = re.compile(
     """,
     re.VERBOSE,
 )
-_SCALAR = re.compile(
+_SCALAR = re.compile(  # no lookahead in a possessive group: Python before 3.11.5 does not match it
     r"""
-      \"{3} (?: [^"\\]++ | \\. | ""?(?!") )*+ \"{3,5}
-    | '{3}  (?: [^']++ | ''?(?!') )*+ '{3,5}
+      \"{3} (?: "{0,2} (?: [^"\\]++ | \\. ) )*+ \"{3,5}
+    | '{3}  (?: '{0,2} [^']++ )*+ '{3,5}
     | \"    (?: [^"\\\n]++ | \\. )*+ \"
     | '     [^'\n]*+ '
     | [^,\]}\#\n]++

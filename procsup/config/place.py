@@ -1,8 +1,8 @@
 """Places in the files, and what was found wrong there.
 
 A `Place` is a key path in a file, and knows how to complain about itself. The complaints of one reading gather in
-`Reading`, which holds whatever lives as long as one reading and no longer: the environment, the words that were
-mistyped, and the pool that lets equal values be one object.
+`Reading`, which holds whatever lives as long as one reading and no longer: the environment, the environment files, the
+words that were mistyped, and the pool that lets equal values be one object.
 
 Law: a wrong value is complained about where it is found and then left out, so that one mistake costs one complaint and
 hides no other. Lines are looked up last, and only in files that somebody complained about.
@@ -21,6 +21,8 @@ from procsup.config.nearest import Nearest
 from procsup.core.spec import NORMAL_EXITS
 
 T = TypeVar("T")
+Variables = tuple[tuple[str, str], ...]
+"""Of an environment: names and values, in order of the names."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST_SHOWN = 80
@@ -31,7 +33,8 @@ class Rejected(Exception):
 
 
 class Document:
-    """One file: `file` as the user named it, `folder` the absolute one that holds it, `rank` its turn among all."""
+    """One file: `file` as the user named it, `folder` the absolute one that holds it, `rank` its turn among all.
+    `Reading.document` makes them."""
 
     __slots__ = ("_lines", "file", "folder", "rank", "text")
 
@@ -56,9 +59,14 @@ class Place:
     document: Document
     path: Path
     reading: "Reading"
+    known_line: int | None = None
 
     def at(self, key: str | int) -> "Place":
         return Place(self.document, (*self.path, key), self.reading)
+
+    def on(self, line: int) -> "Place":
+        """The same place, of which the line is known: in text that is not TOML, or where no key leads."""
+        return Place(self.document, self.path, self.reading, line)
 
     @property
     def key(self) -> str:
@@ -66,7 +74,7 @@ class Place:
 
     @property
     def line(self) -> int | None:
-        return self.document.line_of(self.path)
+        return self.known_line if self.known_line is not None else self.document.line_of(self.path)
 
     def complain(
         self,
@@ -76,12 +84,10 @@ class Place:
         expected: str = "",
         hint: str = "",
         warning: bool = False,
-        line: int | None = None,
         other: "tuple[str, Place] | None" = None,
     ) -> None:
-        """Notes a complaint. `line` where it is known already; `other` is a second place and what it is to the first
-        ("the first is at")."""
-        self.reading.findings.append(Finding(self, problem, found, expected, hint, warning, line, other))
+        """Notes a complaint. `other` is a second place and what it is to the first ("the first is at")."""
+        self.reading.findings.append(Finding(self, problem, found, expected, hint, warning, other))
 
     def reject(self, problem: str, *, found: str = "", expected: str = "", hint: str = "") -> NoReturn:
         """Complains, and raises Rejected."""
@@ -99,7 +105,6 @@ class Finding:
     expected: str
     hint: str
     warning: bool
-    line: int | None
     other: tuple[str, Place] | None
 
     def complaint(self) -> Complaint:
@@ -107,21 +112,28 @@ class Finding:
         if self.other is not None:
             words, place = self.other
             problem += f"; {words} {place.document.file}:{place.line} ({path_text(place.path)})"
-        line = self.line if self.line is not None else self.place.line
         file, path = self.place.document.file, path_text(self.place.path)
-        return Complaint(file, line, path, problem, self.found, self.expected, self.hint, self.warning)
+        return Complaint(file, self.place.line, path, problem, self.found, self.expected, self.hint, self.warning)
 
 
 class Reading:
     """What lives as long as one reading of a configuration."""
 
-    __slots__ = ("_pool", "_vocabularies", "environ", "findings")
+    __slots__ = ("_documents", "_pool", "_vocabularies", "env_files", "environ", "findings", "privileged")
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], *, privileged: bool) -> None:
         self.environ = environ
+        self.privileged = privileged
         self.findings: list[Finding] = []
+        self.env_files: dict[str, Variables | None] = {}  # by absolute path; None: complained about already
+        self._documents = 0
         self._pool: dict[object, object] = {NORMAL_EXITS: NORMAL_EXITS}
         self._vocabularies: dict[tuple[str, ...], Nearest] = {}
+
+    def document(self, file: str, folder: str) -> Document:
+        """A file, not read yet, whose complaints come after those of the ones before."""
+        self._documents += 1
+        return Document(file, folder, self._documents)
 
     def take_complaints(self) -> tuple[Complaint, ...]:
         """Errors first, then warnings, each in order of file and line. Lets go of the findings, and so of the files."""

@@ -1,21 +1,18 @@
 """Files into TOML: everything that can go wrong before the first key.
 
-Owns the reading of files, of the daemon's own and of included ones. Whatever is wrong with a file as a whole (it cannot
-be read, others may write it, it is not UTF-8, it is not TOML) is a complaint that names the file and, where there is
-one, the line and its text; no error of the system or of tomli gets out of here.
-
-A file is opened without waiting and must be a regular one, so that a named pipe cannot hang the daemon at a reload.
+Owns the reading of tree files, of the first one and of included ones. Whatever is wrong with a file as a whole (it
+cannot be read, others may write it, it is not UTF-8, it is not TOML) is a complaint that names the file and, where
+there is one, the line and its text; no error of the system or of tomli gets out of here.
 """
 
 import ast
 import glob
 import os
 import re
-import shlex
-import stat
 
 import tomli
 
+from procsup.config.content import Unreadable, read_text
 from procsup.config.place import Document, Place, Reading, Rejected, path_text, shown
 from procsup.config.values import absolute
 
@@ -34,24 +31,27 @@ _HINTS = {
 }
 
 
-def first_document(path: str) -> Document:
+def first_document(path: str, reading: Reading) -> Document:
     """The file at `path`, not read yet.
 
     Raises:
         OSError: the current folder, from which `path` is taken, is gone.
     """
     here = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
-    return Document(path, absolute("/", os.path.dirname(here)), 0)
+    return reading.document(path, absolute("/", os.path.dirname(here)))
 
 
-def read_document(document: Document, reading: Reading, *, privileged: bool) -> Table:
+def read_document(document: Document, reading: Reading) -> Table:
     """What the file holds; its text goes into the document.
 
     Raises:
         Rejected: nothing can be read from it.
     """
     place = Place(document, (), reading)
-    document.text = _decoded(place, _content(place, privileged=privileged))
+    try:
+        document.text = read_text(place, _LARGEST)
+    except Unreadable as error:
+        place.reject(f"cannot read the file: {error}", found=error.found, expected=error.expected)
     return _parsed(place)
 
 
@@ -66,8 +66,7 @@ def included_documents(place: Place, patterns: list[str]) -> list[Document]:
         for match in _matches(place.at(i), pattern):
             file = absolute(place.document.folder, match)
             if file not in documents:
-                folder, rank = os.path.dirname(file), place.document.rank + 1 + len(documents)
-                documents[file] = Document(os.path.join(beside, match), folder, rank)
+                documents[file] = place.reading.document(os.path.join(beside, match), os.path.dirname(file))
     return list(documents.values())
 
 
@@ -84,67 +83,6 @@ def _matches(place: Place, pattern: str) -> list[str]:
     else:
         return [pattern]
     return []
-
-
-def _content(place: Place, *, privileged: bool) -> bytes:
-    try:
-        fd = os.open(place.document.file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-        try:
-            state = os.fstat(fd)
-            _check_kind(place, state)
-            if privileged:
-                _check_writers(place, state)
-            with open(fd, "rb", closefd=False) as stream:
-                return stream.read(_LARGEST)
-        finally:
-            os.close(fd)
-    except OSError as error:
-        place.reject(f"cannot read the file: {error.strerror}")
-    except ValueError:
-        place.reject("cannot read the file: its name holds a NUL character")
-
-
-def _check_kind(place: Place, state: os.stat_result) -> None:
-    if stat.S_ISDIR(state.st_mode):
-        place.reject("cannot read the file: it is a folder", expected="a TOML file")
-    if not stat.S_ISREG(state.st_mode):
-        place.reject("cannot read the file: it is a pipe, a socket or a device", expected="a regular file")
-    if state.st_size > _LARGEST:
-        place.reject("cannot read the file: it is too large", found=f"{state.st_size} bytes", expected="at most 64 MiB")
-
-
-def _check_writers(place: Place, state: os.stat_result) -> None:
-    """What root runs, only its owner may write."""
-    match bool(state.st_mode & stat.S_IWGRP), bool(state.st_mode & stat.S_IWOTH):
-        case True, True:
-            who, mode = "its group and everybody else", "go-w"
-        case True, False:
-            who, mode = "its group", "g-w"
-        case False, True:
-            who, mode = "everybody", "o-w"
-        case _:
-            return
-    place.complain(
-        f"{who} may write this file, and root would run what it says",
-        found=f"mode {stat.S_IMODE(state.st_mode):04o}",
-        expected="a file that only its owner may write",
-        hint=f"run: chmod {mode} {shlex.quote(place.document.file)}",
-    )
-
-
-def _decoded(place: Place, content: bytes) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        is_utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-        place.complain(
-            "the file is not UTF-8",
-            found=f"byte 0x{content[error.start]:02x}",
-            expected="a text file in UTF-8",
-            hint="it looks like UTF-16: save it as UTF-8" if is_utf16 else "",
-            line=content.count(b"\n", 0, error.start) + 1,
-        )
-        raise Rejected from None
 
 
 def _parsed(place: Place) -> Table:
@@ -171,11 +109,10 @@ def _complain_of_toml(place: Place, message: str) -> None:
     if twice is not None:
         _complain_of_second_declaration(place, twice[1], line)
         return
-    place.complain(
+    place.on(line).complain(
         f"the file is not TOML: {message}" + (f", column {column}" if column else ", at the end of the file"),
         found=shown(_around(lines[line - 1], column)),
         hint=_HINTS.get(message, ""),
-        line=line,
     )
 
 
@@ -185,10 +122,9 @@ def _complain_of_second_declaration(place: Place, keys: str, line: int) -> None:
         place = place.at(str(key))
     before = Document(place.document.file, place.document.folder, place.document.rank)
     before.text = "\n".join(place.document.text.split("\n")[: line - 1])
-    place.complain(
+    place.on(line).complain(
         "the name is used twice",
         found=f"a second [{path_text(place.path)}]",
-        line=line,
         other=("the first is at", Place(before, place.path, place.reading)),
     )
 
