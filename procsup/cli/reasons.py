@@ -11,7 +11,20 @@ _WHAT_FAILED = {
     "cwd": "its working folder cannot be entered",
     "fork": "no process can be made for it",
     "pipe": "no pipe can be made for it",
+    "cgroup": "no cgroup can be made for it",
+    "limits": "its limits cannot be set",
+    "nice": "its niceness cannot be set",
+    "user": "it cannot become its user",
+    "group": "it cannot become a member of its group",
+    "spawner": "the process that starts such workers has failed",
+    "stdin": "its standard input cannot be opened",
+    "stdout": "its standard output cannot be opened",
+    "stderr": "its standard error cannot be opened",
+    "journal": "the journal of systemd cannot be reached",
 }
+
+_WHO = {"user", "group"}
+_ONLY_ROOT = {"user", "group", "nice", "limits"}
 
 
 def reason_in_words(reason: str) -> str:
@@ -34,7 +47,7 @@ def reason_in_words(reason: str) -> str:
         case ["auto_shutdown"]:
             return "it shut itself down"
         case ["start_failed", stage, number]:
-            return f"{_WHAT_FAILED.get(stage, stage)}: {_error(number)}"
+            return f"{_WHAT_FAILED.get(stage, stage)}: {_error_at(stage, number)}"
         case ["failed_to_start_child", *_]:
             return _failed_child(reason)
         case _:
@@ -62,6 +75,14 @@ def _failed_child(reason: str) -> str:
             child = names.rpartition("failed_to_start_child ")[2].rpartition("/")[2]
             return f"its child {child} cannot start: {reason_in_words(found.strip() + ' ' + why)}"
     return reason
+
+
+def _error_at(stage: str, number: str) -> str:
+    if stage in _WHO and number == "ENOENT":
+        return f"there is no such {stage} on this machine"
+    if stage in _ONLY_ROOT and number in ("EPERM", "EACCES"):
+        return f"{_error(number)}; the daemon would have to run as root"
+    return _error(number)
 
 
 def _error(name: str) -> str:
