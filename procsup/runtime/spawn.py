@@ -19,12 +19,14 @@ import resource
 import sys
 from _posixsubprocess import fork_exec
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from procsup.core.spec import Program
-from procsup.runtime.lean import LeanThread
 from procsup.runtime.spawner import Order
 from procsup.runtime.wait import wait_for
+
+if TYPE_CHECKING:
+    from procsup.runtime.lean import LeanThread
 
 _OURS = frozenset({
     "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
@@ -151,10 +153,12 @@ class Spawner:
         env = [*env, self._mark, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts]
         return env, _candidates(program.command[0], search)
 
-    def _lean_thread(self) -> LeanThread | None:
+    def _lean_thread(self) -> "LeanThread | None":
         """None where there is none to be had."""
         if not self._has_tried_lean:
             self._has_tried_lean = True
+            from procsup.runtime.lean import LeanThread
+
             with contextlib.suppress(OSError, RuntimeError):
                 self._lean = LeanThread((self._null, self._report_read, self._report_write, self._wakeup))
         return self._lean
