@@ -29,7 +29,8 @@ def check(file: str, strict: bool, as_json: bool) -> int:
     there are no errors; tree is null or the root {"type": "supervisor", "name",
     "strategy", "intensity", "period", "auto_shutdown", "restart", "significant",
     "shutdown", "children": [...]}, with workers {"type": "worker", "name",
-    "command", "cwd", "env", "inherit_env", "umask", "restart", "significant",
+    "command", "cwd", "env", "inherit_env", "user", "group", "umask", "nice",
+    "limits", "stdin", "stdout", "stderr", "log", "restart", "significant",
     "shutdown", "stop_signal", "normal_exits"}; a complaint is {"file", "line",
     "path", "problem", "found", "expected", "hint"}.
     """

@@ -1,10 +1,13 @@
 """The keys that a file may hold: one row for each, with the reader of its value.
 
 What a key is called in the file, the spec's field is called too; a key that the file does not hold has the default of
-the field. The keys of a worker that say what it runs are fields of its `Program`.
+the field. The keys of a worker that say what it runs are fields of its `Program`; only `env_file` is none, but becomes
+part of `env`.
 """
 
-from procsup.config import values
+from procsup.config import streams, values
+from procsup.config.env_file import env_files
+from procsup.config.limits import limits
 from procsup.config.table import Keys
 from procsup.core.spec import AutoShutdown, Restart, Strategy
 
@@ -27,8 +30,17 @@ PROGRAM: Keys = {
     "command": values.command,
     "cwd": values.path,
     "env": values.environment,
+    "env_file": env_files,
     "inherit_env": values.yes_or_no,
+    "user": values.account,
+    "group": values.account,
     "umask": values.umask,
+    "nice": values.nice,
+    "limits": limits,
+    "stdin": streams.stdin,
+    "stdout": streams.output,
+    "stderr": streams.output,
+    "log": streams.log,
 }
 
 WORKER: Keys = {

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from procsup.config.env_file import merged
 from procsup.config.keys import DAEMON, PROGRAM, SUPERVISOR, WORKER
 from procsup.config.place import Place, key_text, shown
 from procsup.config.table import Keys, Row, read_table
@@ -151,6 +152,8 @@ def _worker(place: Place, name: str, row: Row) -> Node:
         place.complain("the worker has no command", expected=expected)
     found: dict[str, Any] = dict(row.values)  # each row of WORKER reads what the field of its name holds
     program: dict[str, Any] = {key: found.pop(key) for key in PROGRAM if key in found}
+    if "env_file" in program:
+        program["env"] = merged((program.pop("env_file"), program.get("env", ())))
     shared = place.reading.shared
     defaults = {"command": (), "cwd": shared(place.document.folder)}
     spec = WorkerSpec(name, shared(Program(**(defaults | program))), **found)

@@ -8,11 +8,15 @@ The JSON is stable: keys may be added, none changes its meaning.
     file         absolute when ok, else as it was named
     COMPLAINT    {"file", "line": N or null, "path", "problem", "found", "expected", "hint"}, "" where nothing is said
     SUPERVISOR   {"type": "supervisor", "name", "strategy", "intensity", "period", "auto_shutdown", CHILD, "children"}
-    WORKER       {"type": "worker", "name", "command": [WORD, ...], "cwd", "env": [NAME, ...], "inherit_env",
-                 "umask": "027" or null, CHILD, "stop_signal", "normal_exits": [CODE or "SIGNAL", ...]}
+    WORKER       {"type": "worker", "name", "command": [WORD, ...], "cwd", "env": [NAME, ...], "inherit_env", "user",
+                 "group", "umask": "027", "nice", "limits": {RESOURCE: {"soft": LIMIT, "hard": LIMIT}}, "stdin",
+                 "stdout", "stderr", "log": {"max_bytes", "backups", "timestamps"}, CHILD, "stop_signal",
+                 "normal_exits": [CODE or "SIGNAL", ...]}; user, group, umask and nice are null when the daemon's
+    LIMIT        a number in the unit of setrlimit(2), "unlimited", or null when the daemon's
     CHILD        "restart", "significant", "shutdown": seconds, "brutal_kill" or "infinity"; all null on the root
 
-Times are in seconds. Of the environment only the names are shown, because values may be secrets.
+Times are in seconds. Of the environment, that of env_file included, only the names are shown, because values may be
+secrets.
 
 The tree may be a thousand supervisors deep, so nothing here recurses; `json_text` is there because json.dumps does.
 """
@@ -24,7 +28,7 @@ from collections.abc import Iterable
 from procsup.config.complaint import Complaint, ConfigError
 from procsup.config.config import Config
 from procsup.config.durations import duration_text
-from procsup.core.spec import AutoShutdown, ChildSpec, Restart, SupervisorSpec, WorkerSpec
+from procsup.core.spec import AutoShutdown, ChildSpec, LimitValue, Restart, SupervisorSpec, WorkerSpec
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -190,13 +194,35 @@ def _worker(spec: WorkerSpec) -> dict[str, Json]:
         "cwd": program.cwd,
         "env": [name for name, _ in program.env],
         "inherit_env": program.inherit_env,
+        "user": program.user,
+        "group": program.group,
         "umask": None if program.umask is None else f"{program.umask:03o}",
+        "nice": program.nice,
+        "limits": {name: {"soft": _limit(soft), "hard": _limit(hard)} for name, (soft, hard) in program.limits},
+        "stdin": program.stdin,
+        "stdout": program.stdout,
+        "stderr": program.stderr,
+        "log": {
+            "max_bytes": program.log.max_bytes,
+            "backups": program.log.backups,
+            "timestamps": program.log.timestamps,
+        },
         "restart": spec.restart.value,
         "significant": spec.significant,
         "shutdown": spec.shutdown,
         "stop_signal": spec.stop_signal,
         "normal_exits": _in_order(spec.normal_exits),
     }
+
+
+def _limit(value: LimitValue) -> Json:
+    match value:
+        case None:
+            return "unlimited"
+        case "unchanged":
+            return None
+        case _:
+            return value
 
 
 def _in_order(exits: Iterable[int | str]) -> list[Json]:

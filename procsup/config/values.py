@@ -12,8 +12,10 @@ from typing import NoReturn, TypeVar
 
 from procsup.config.durations import EXPECTED as EXPECTED_DURATION
 from procsup.config.durations import parse_duration
-from procsup.config.place import Place, Rejected, listed, shown
+from procsup.config.place import Place, Rejected, Variables, listed, shown
 from procsup.config.signals import SIGNAL_NAMES, signal_name, signal_name_of
+from procsup.config.sizes import EXPECTED as EXPECTED_SIZE
+from procsup.config.sizes import parse_size, size_hint
 from procsup.config.substitute import SubstitutionError, split_command, substituted
 from procsup.core.spec import Shutdown
 
@@ -23,6 +25,7 @@ Reader = Callable[[Place, object], T]
 
 _SHUTDOWN_WORDS = ("infinity", "brutal_kill")
 _EXPECTED_SIGNAL = "a signal name such as 'SIGTERM'"
+_LARGEST_ACCOUNT = 2**32 - 2  # the next one is -1, which means nobody to the kernel
 _LONGEST_SOCKET = 107  # bytes of sun_path, unix(7), without its NUL
 
 
@@ -94,7 +97,7 @@ def stop_signal(place: Place, value: object) -> str:
 
 
 def normal_exits(place: Place, value: object) -> frozenset[int | str]:
-    return place.reading.shared(frozenset(_each(place, value, _normal_exit, "exit codes and signal names")))
+    return place.reading.shared(frozenset(each(place, value, _normal_exit, "exit codes and signal names")))
 
 
 def names(place: Place, value: object) -> tuple[str, ...]:
@@ -115,7 +118,7 @@ def command(place: Place, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         words = _split(place, value)
     else:
-        words = _each(place, value, text, "words, or one string")
+        words = each(place, value, text, "words, or one string")
     if not words:
         place.reject("there is nothing to run", found=shown(value), expected="a program and its arguments")
     first = place if isinstance(value, str) else place.at(0)
@@ -147,10 +150,10 @@ def socket_path(place: Place, value: object) -> str:
 
 def globs(place: Place, value: object) -> list[str]:
     """Patterns of files, as written."""
-    return _each(place, value, _glob, "file names and patterns")
+    return each(place, value, _glob, "file names and patterns")
 
 
-def environment(place: Place, value: object) -> tuple[tuple[str, str], ...]:
+def environment(place: Place, value: object) -> Variables:
     """Variables and their values, in order of their names."""
     if not isinstance(value, dict):
         place.reject("not a table", found=shown(value), expected="a table of strings, { NAME = 'value' }")
@@ -159,7 +162,7 @@ def environment(place: Place, value: object) -> tuple[tuple[str, str], ...]:
     count_of_wrong = 0
     for name, item in sorted(value.items()):
         try:
-            variables.append(shared((_variable(place.at(name), name), text(place.at(name), item))))
+            variables.append(shared((variable(place.at(name), name), text(place.at(name), item))))
         except Rejected:
             count_of_wrong += 1
     if count_of_wrong:
@@ -177,13 +180,49 @@ def umask(place: Place, value: object) -> int:
     return int(digits, 8)
 
 
+def account(place: Place, value: object) -> str:
+    """The name or the number of a user or a group, as text. Whether there is one is warn.py's business."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _account_number(place, value)
+    expected = f"the name or the number of a {place.key}"
+    if not isinstance(value, str):
+        place.reject("neither a name nor a number", found=shown(value), expected=expected)
+    name = text(place, value)
+    if re.fullmatch("[0-9]+", name):
+        return _account_number(place, int(name.lstrip("0")[:20] or "0"))  # of more digits, the first 20 are too many
+    if not name:
+        place.reject("an empty name", found=shown(value), expected=expected)
+    if name.startswith("-") or any(c in name for c in ":/\n"):
+        hint = "a group has a key of its own: group" if place.key == "user" and ":" in name else ""
+        expected += ", without ':', '/' and line ends, and no '-' before it"
+        place.reject("no name", found=shown(name), expected=expected, hint=hint)
+    return place.reading.shared(name)
+
+
+def nice(place: Place, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not -20 <= value <= 19:
+        expected = "a whole number between -20, the most urgent, and 19"
+        place.reject("no nice value", found=shown(value), expected=expected)
+    return value
+
+
+def size(place: Place, value: object) -> int:
+    """Bytes."""
+    written = text(place, value) if isinstance(value, str) else value
+    try:
+        return parse_size(written)
+    except ValueError as error:
+        hint = size_hint(written) if isinstance(written, str) else ""
+        place.reject(str(error), found=shown(written), expected=EXPECTED_SIZE, hint=hint)
+
+
 def absolute(folder: str, path: str) -> str:
     """`path`, taken from the absolute `folder`, without `.` parts. `..` stays: what it means, links decide."""
     parts = [part for part in os.path.join(folder, path).split("/") if part not in ("", ".")]
     return "/" + "/".join(parts)
 
 
-def _each(place: Place, value: object, read: Reader[T], of_what: str) -> list[T]:
+def each(place: Place, value: object, read: Reader[T], of_what: str) -> list[T]:
     """Every item of a list, read; Rejected, after the last one, when any was wrong."""
     if not isinstance(value, list):
         _reject_single(place, value, of_what)
@@ -201,6 +240,13 @@ def _each(place: Place, value: object, read: Reader[T], of_what: str) -> list[T]
 def _reject_single(place: Place, value: object, of_what: str) -> NoReturn:
     hint = f"write [{shown(value)}]" if isinstance(value, str | int) and not isinstance(value, bool) else ""
     place.reject("not a list", found=shown(value), expected=f"a list of {of_what}", hint=hint)
+
+
+def _account_number(place: Place, number: int) -> str:
+    if not 0 <= number <= _LARGEST_ACCOUNT:
+        expected = f"a number between 0 and {_LARGEST_ACCOUNT}"
+        place.reject(f"no number of a {place.key}", found=shown(number), expected=expected)
+    return place.reading.shared(str(number))
 
 
 def _name(place: Place, value: object) -> str:
@@ -284,7 +330,7 @@ def _glob(place: Place, value: object) -> str:
     return pattern
 
 
-def _variable(place: Place, name: str) -> str:
+def variable(place: Place, name: str) -> str:
     if not name or "=" in name or "\0" in name:
         expected = "a name that is not empty, without '=' or NUL"
         place.reject("no name for a variable", found=shown(name), expected=expected)

@@ -37,8 +37,11 @@ Shutdown = float | Literal["brutal_kill", "infinity"]
 NORMAL_EXITS: frozenset[int | str] = frozenset({0})
 
 
-Limit = tuple[int | None, int | None]
-"""Soft and hard, in the units of setrlimit(2); None is unlimited."""
+LimitValue = int | Literal["unchanged"] | None
+"""In the unit that setrlimit(2) has for the resource; None is unlimited, "unchanged" is what the daemon has."""
+
+Limit = tuple[LimitValue, LimitValue]
+"""Soft and hard, not both "unchanged". An unchanged soft limit gives way to a lower hard one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,12 @@ def test_check_json_is_one_object_in_any_case(file: Write, procsup: Run) -> None
     assert found["errors"]
 
 
+def test_help_of_check_names_every_key_of_the_json(file: Write, procsup: Run) -> None:
+    tree = json.loads(procsup("check", "--json", file(GOOD))[1])["tree"]
+    _, told, _ = procsup("check", "--help")
+    assert [key for key in (*tree, *tree["children"][0]) if f'"{key}"' not in told] == []
+
+
 @pytest.mark.parametrize("words", [("run",), ("run", "--detach")], ids=" ".join)
 def test_run_complains_on_standard_error_and_ends_with_78(words: tuple[str, ...], file: Write, procsup: Run) -> None:
     path = file(BAD)

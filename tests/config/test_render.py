@@ -26,6 +26,12 @@ significant = true
 command = ["echo", "a\\nb\\u001b[31m"]
 restart = "temporary"
 umask = "027"
+user = 0
+nice = 5
+limits = { nofile = { soft = 100, hard = "unlimited" }, core = { soft = 0 } }
+stdout = "/srv/out"
+stderr = "null"
+log = { backups = 1 }
 env = { TOKEN = "secret", A = "1" }
 shutdown = "infinity"
 normal_exits = ["TERM", 3, 0]
@@ -82,7 +88,7 @@ def test_complaint_holds_nothing_that_a_terminal_obeys() -> None:
 
 
 def test_json_of_a_good_configuration(folder: Folder) -> None:
-    config = folder.load(KINGDOM)
+    config = folder.load(KINGDOM, privileged=True)
 
     found = as_json("tree.toml", config)
 
@@ -102,7 +108,15 @@ def test_json_of_a_good_configuration(folder: Folder) -> None:
         "cwd": str(folder.path),
         "env": ["A", "TOKEN"],
         "inherit_env": True,
+        "user": "0",
+        "group": None,
         "umask": "027",
+        "nice": 5,
+        "limits": {"core": {"soft": 0, "hard": None}, "nofile": {"soft": 100, "hard": "unlimited"}},
+        "stdin": "null",
+        "stdout": "/srv/out",
+        "stderr": "null",
+        "log": {"max_bytes": 10_000_000, "backups": 1, "timestamps": False},
         "restart": "temporary",
         "significant": False,
         "shutdown": "infinity",
