@@ -1,4 +1,5 @@
-"""Warnings: what a tree may do that its author may not expect. Each is one function here.
+"""Warnings: what a tree may do that its author may not expect. Each is one function here; those that look at the
+machine are in machine.py.
 
 Stopping. A supervisor stops its children one after another, so a subtree needs the sum of their shutdown times at
 most; a finite shutdown of a supervisor cuts that short by killing the rest. `_times` reckons it in two ways: what a
@@ -15,6 +16,8 @@ restarts lie too far apart to be counted together, and the supervisor goes on fo
 
 Escalation. Levels multiply: a leaf under supervisors with intensity i1, i2 ... is started (i1 + 1) * (i2 + 1) * ...
 times before the root gives up. Told once for a tree, of its deepest leaf, from 16 times on.
+
+Output. A captured file belongs to one worker, which alone writes and renames it.
 """
 
 import math
@@ -22,9 +25,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from procsup.config.durations import YEAR, duration_text
+from procsup.config.machine import warn_of_machine
 from procsup.config.outline import Node
+from procsup.config.place import Place, shown
 from procsup.config.tree import top_down
-from procsup.core.spec import Restart, Strategy, SupervisorSpec
+from procsup.core.spec import Program, Restart, Strategy, SupervisorSpec
 
 _NOTEWORTHY_STARTS = 16
 _EXACT = 1 + 1e-9  # sums of times such as 0.1 are not exact
@@ -42,13 +47,18 @@ def warn(root: Node) -> None:
     """Notes every warning about an arranged tree."""
     nodes = top_down(root)
     times = _times(nodes)
+    writers: dict[str, Place] = {}
     for node in nodes:
         if isinstance(node.spec, SupervisorSpec):
             if node is not root:
                 _warn_of_staying_down(node)
                 _warn_of_short_shutdown(node, times)
             _warn_of_immortal_loop(node, node.spec, times)
+        else:
+            _warn_of_unused_log(node, node.spec.program)
+            _warn_of_second_writer(node, node.spec.program, writers)
     _warn_of_many_starts(root, nodes)
+    warn_of_machine(nodes, privileged=root.place.reading.privileged)
 
 
 def _times(nodes: list[Node]) -> dict[Node, _Times]:
@@ -141,6 +151,37 @@ def _loop_remedy(period: float) -> str:
     if period > YEAR:
         return "a smaller intensity, or shorter shutdown times"
     return f"a period of at least '{_up(period)}', a smaller intensity, or shorter shutdown times"
+
+
+def _warn_of_unused_log(node: Node, program: Program) -> None:
+    if "log" not in node.written or not {"stdout", "stderr"}.isdisjoint(node.wrong):
+        return
+    if not any(stream == "log" or stream.startswith("/") for stream in (program.stdout, program.stderr)):
+        node.place.at("log").complain(
+            "log means nothing here: the worker's output is not captured",
+            found=f"stdout {program.stdout!r}, stderr {program.stderr!r}",
+            expected="stdout or stderr = 'log' or a path",
+            warning=True,
+        )
+
+
+def _warn_of_second_writer(node: Node, program: Program, writers: dict[str, Place]) -> None:
+    """`writers` are the files of the workers before this one, which adds its own."""
+    own = {
+        stream: node.place.at(key)
+        for key, stream in (("stderr", program.stderr), ("stdout", program.stdout))
+        if stream.startswith("/")
+    }
+    for file, place in own.items():
+        first = writers.setdefault(file, place)
+        if first is not place:
+            place.complain(
+                "two workers write this file: their lines mix, and each renames it when it is full",
+                found=shown(file),
+                expected="a file for each",
+                warning=True,
+                other=("the first is at", first),
+            )
 
 
 def _warn_of_many_starts(root: Node, nodes: list[Node]) -> None:

@@ -29,6 +29,16 @@ def test_ten_thousand_workers_are_read(folder: Folder) -> None:
     assert len(tree_lines(config)) == MANY + 1
 
 
+def test_ten_thousand_workers_with_one_environment_file_and_one_user_are_read(folder: Folder) -> None:
+    folder.write("".join(f"V{i}='{i}'\n" for i in range(100)), "all.env")
+    worker = 'command = "run"\nenv_file = "all.env"\nuser = "no such one"\nlimits = { nofile = 9 }\n'
+
+    config = folder.load("".join(f"[worker.w{i}]\n{worker}env = {{ A = '{i}' }}\n" for i in range(MANY)))
+
+    assert len(config.tree.children) == MANY
+    assert len(config.warnings) == MANY
+
+
 def test_ten_thousand_wrong_workers_are_all_complained_about_each_at_its_line(folder: Folder) -> None:
     complaints = folder.complaints("".join(f'[worker.w{i}]\ncommand = "x"\nrestart = "r{i}"\n' for i in range(MANY)))
 

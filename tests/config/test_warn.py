@@ -221,6 +221,65 @@ def test_supervisors_that_stay_down_do_not_multiply(folder: Folder) -> None:
     assert [warning.path for warning in warnings] == ["supervisor.s1.restart", "supervisor.s2.restart"]
 
 
+# Output.
+
+
+@pytest.mark.parametrize(
+    ("stdout", "stderr"), [("null", "null"), ("inherit", "journal"), ("journal", "null"), ("/dev/null", "null")]
+)
+def test_log_of_a_worker_whose_output_is_not_captured_is_warned_of(folder: Folder, stdout: str, stderr: str) -> None:
+    text = f'[worker.a]\ncommand = "x"\nstdout = "{stdout}"\nstderr = "{stderr}"\n[worker.a.log]\nbackups = 1'
+
+    (warning,) = folder.warnings(text)
+
+    assert (warning.line, warning.path) == (5, "worker.a.log")
+    assert_says(warning, ["log means nothing here", f"stderr '{stderr}'", "'log' or a path"])
+
+
+@pytest.mark.parametrize("keys", ["", 'stdout = "null"', 'stderr = "/a"\nstdout = "null"', 'stdout = "/a"'])
+def test_log_of_a_worker_of_which_something_is_captured_is_not_warned_of(folder: Folder, keys: str) -> None:
+    assert folder.warnings(f'[worker.a]\ncommand = "x"\n{keys}\nlog = {{ backups = 1 }}') == []
+
+
+def test_log_is_not_warned_of_when_a_stream_could_not_be_read(folder: Folder) -> None:
+    text = '[worker.a]\ncommand = "x"\nstdout = "lgo"\nstderr = "null"\nlog = { backups = 1 }'
+
+    assert not folder.complaint(text).warning
+
+
+def test_every_further_worker_that_writes_the_file_of_another_is_warned_of(folder: Folder) -> None:
+    text = """
+        [worker.a]
+        command = "x"
+        stderr = "/srv/log"
+        [worker.b]
+        command = "x"
+        stdout = "/srv//log"
+        [worker.c]
+        command = "x"
+        stdout = "/srv/log"
+        stderr = "/srv/log"
+    """
+
+    warnings = folder.warnings(text)
+
+    assert [(warning.line, warning.path) for warning in warnings] == [(7, "worker.b.stdout"), (10, "worker.c.stdout")]
+    assert_says(warnings[1], ["two workers write this file", "'/srv/log'", f"{folder.main}:4 (worker.a.stderr)"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('stdout = "/x"\nstderr = "/x"', ""),
+        ('stdout = "/x"', 'stdout = "/y"'),
+        ('stdout = "null"', 'stdout = "null"'),
+        ('stdin = "/x"', 'stdin = "/x"\nstdout = "/x"'),
+    ],
+)
+def test_workers_that_do_not_write_the_same_file_are_not_warned_of(folder: Folder, first: str, second: str) -> None:
+    assert folder.warnings(f'[worker.a]\ncommand = "x"\n{first}\n[worker.b]\ncommand = "x"\n{second}') == []
+
+
 # Warnings beside errors.
 
 
