@@ -56,7 +56,7 @@ def _limit_in(unit: _Unit) -> Reader[Limit]:
         soft: LimitValue = row.values.get("soft", "unchanged")  # type: ignore[assignment]  # as its row in `keys` reads
         hard: LimitValue = row.values.get("hard", "unchanged")  # type: ignore[assignment]  # as its row in `keys` reads
         if _is_above(soft, hard):
-            found = f"soft {shown(value['soft'])}, hard {shown(value['hard'])}"
+            found = f"soft {_UNLIMITED if soft is None else soft}, hard {hard}"
             place.reject("the soft limit is above the hard one", found=found, expected="soft at most hard")
         return soft, hard
 
