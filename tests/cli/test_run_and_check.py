@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from procsup.cli import serve
+from procsup.cli import launch
 from procsup.config.config import Config
-from procsup.runtime import daemon
+from procsup.runtime import daemon, detach
 from procsup.runtime.failure import CannotRun
+from procsup.runtime.guardian import Link
 from procsup.runtime.places import Places
 from procsup.wire.events import Event
 from tests.cli.conftest import Run
@@ -60,16 +61,45 @@ class Daemon:
         self.trees: list[str] = []
 
     def run(
-        self, config: Config, places: Places, *, on_event: Callable[[Event], None], ready: Callable[[], None] | None
+        self,
+        config: Config,
+        places: Places,
+        link: Link,
+        *,
+        on_event: Callable[[Event], None],
+        on_up: Callable[[], None] | None,
     ) -> int:
         self.places.append(places)
         self.trees.append(config.tree.name)
         on_event(STARTED)
-        if ready is not None:
-            ready()
+        if on_up is not None:
+            on_up()
         if isinstance(self.end, Exception):
             raise self.end
         return self.end
+
+
+class Caller:
+    """Stands where whoever called `run --detach` would wait: remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.logs: list[str] = []
+        self.was_told_up = False
+
+    def let_go(self, log_path: str, link: Link) -> None:
+        self.logs.append(log_path)
+
+    def is_up(self) -> None:
+        self.was_told_up = True
+
+
+@pytest.fixture(autouse=True)
+def caller(monkeypatch: pytest.MonkeyPatch) -> Caller:
+    """No process is made here: what guardian and daemon would do is done at once."""
+    caller = Caller()
+    monkeypatch.setattr(launch, "guard", lambda work: work(None))
+    monkeypatch.setattr(detach, "in_background", lambda work: work(caller))
+    return caller
 
 
 @pytest.fixture
@@ -180,10 +210,8 @@ def test_a_daemon_that_cannot_run_says_why(
     file: Write,
     procsup: Run,
     stands_in: StandsIn,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(serve, "run_detached", lambda begin, log: begin(lambda: None))
     stands_in(CannotRun("cannot use the socket s: another daemon holds it", 73))
     status, _, err = procsup(*words, "--state-dir", str(tmp_path), file(GOOD))
     assert status == 73
@@ -200,17 +228,9 @@ def test_options_say_where_things_are(file: Write, procsup: Run, stands_in: Stan
 
 
 def test_detached_it_writes_to_a_log_in_its_state_folder(
-    file: Write, procsup: Run, stands_in: StandsIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    file: Write, procsup: Run, stands_in: StandsIn, caller: Caller, tmp_path: Path
 ) -> None:
     stands_in(0)
-    logs: list[str] = []
-    calls: list[str] = []
-
-    def run_detached(begin: Callable[[Callable[[], None]], int], log: str) -> int:
-        logs.append(log)
-        return begin(lambda: calls.append("up"))
-
-    monkeypatch.setattr(serve, "run_detached", run_detached)
     assert procsup("run", "--detach", "--state-dir", str(tmp_path), file(GOOD))[0] == 0
-    assert logs == [os.path.join(tmp_path, "daemon.log")]
-    assert calls == ["up"]
+    assert caller.logs == [os.path.join(tmp_path, "daemon.log")]
+    assert caller.was_told_up
