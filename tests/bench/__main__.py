@@ -4,9 +4,10 @@
     .venv/bin/python -m tests.bench restart start      some of it
     .venv/bin/python -m tests.bench --json             for machines
 
-On standard output comes a table: measure, floor, procsup, their ratio, the target and whether it was met; what is done
-meanwhile is told on standard error. The floor (floor.c) does waitpid, vfork and execve and nothing else, and runs the
-same workers (worker.c), in turns with procsup. Each module says what exactly it measures.
+On standard output comes a table: measure, what stands beside procsup and its figure, procsup's figure, their ratio, the
+target and whether it was met; what is done meanwhile is told on standard error. What stands beside it is mostly the
+floor (floor.c), which does waitpid, vfork and execve and nothing else, and runs the same workers (worker.c), in turns
+with procsup. Each module says what exactly it measures.
 
 Times are those of the scheduler when others use the machine too; the header says how busy it was. With --realtime
 everything that is measured, on both sides, goes before what others run: that needs root, and gives figures that can be
@@ -23,6 +24,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from tests.bench import idle, killed, memory, restart, start, status
@@ -49,6 +51,10 @@ def main(words: Sequence[str]) -> int:
     try:
         if asked.realtime:
             os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except PermissionError as error:
+        sys.stderr.write(f"cannot measure in real time: {error.strerror}\n")
+        return 1
+    try:
         with Lab(options) as lab:
             machine = _machine(lab, asked.realtime)
             for name in asked.names or BENCHMARKS:
@@ -59,10 +65,8 @@ def main(words: Sequence[str]) -> int:
                     lab.say(failures[-1])
     except KeyboardInterrupt:
         return 130
-    except PermissionError as error:
-        sys.stderr.write(f"cannot measure in real time: {error.strerror}\n")
-        return 1
-    sys.stdout.write(as_json(machine, figures, failures) if asked.json else as_table(machine, figures, failures))
+    show = as_json if asked.json else as_table
+    sys.stdout.write(show(machine, figures, failures))
     return 1 if failures else 0
 
 
@@ -112,10 +116,11 @@ def as_json(machine: dict[str, Any], figures: Sequence[Figure], failures: Sequen
         {
             "measure": one.measure,
             "unit": one.unit,
-            "floor": one.floor,
+            "beside": one.beside,
+            "other": one.other,
             "procsup": one.procsup,
             "ratio": one.ratio,
-            "target": one.target and {"limit": one.target.limit, "of": one.target.of},
+            "target": one.target and asdict(one.target),
             "verdict": one.verdict,
             "remark": one.remark,
         }
@@ -131,11 +136,12 @@ def as_table(machine: dict[str, Any], figures: Sequence[Figure], failures: Seque
     ]
     if machine["load"] > machine["cpus"] / 4 and not machine["realtime"]:
         lines.append("The machine is busy: these are the scheduler's figures as much as procsup's; see --realtime.")
-    rows = [("measure", "floor", "procsup", "ratio", "target", "verdict", "")]
+    rows = [("measure", "beside", "", "procsup", "ratio", "target", "verdict", "")]
     rows += [
         (
             one.measure,
-            _amount(one.floor, one.unit),
+            one.beside if one.other is not None else "",
+            _amount(one.other, one.unit),
             _amount(one.procsup, one.unit),
             f"{one.ratio:.2f}" if one.ratio is not None else "-",
             _target(one),
@@ -144,11 +150,12 @@ def as_table(machine: dict[str, Any], figures: Sequence[Figure], failures: Seque
         )
         for one in figures
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    widths = [max(len(row[column]) for row in rows) for column in range(7)]
     lines.append("")
     for row in rows:
-        numbers = [cell.rjust(width) for cell, width in zip(row[1:5], widths[1:5], strict=True)]
-        lines.append("  ".join([row[0].ljust(widths[0]), *numbers, row[5].ljust(widths[5]), row[6]]).rstrip())
+        numbers = [cell.rjust(width) for cell, width in zip(row[2:6], widths[2:6], strict=True)]
+        words = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+        lines.append("  ".join([*words, *numbers, row[6].ljust(widths[6]), row[7]]).rstrip())
     lines += ["", *(f"not measured: {failure}" for failure in failures)] if failures else []
     return "\n".join(lines) + "\n"
 
@@ -163,7 +170,8 @@ def _target(figure: Figure) -> str:
     if figure.target is None:
         return "-"
     unit = "x" if figure.target.of == "ratio" else figure.unit
-    return f"<= {figure.target.limit:g} {unit}".rstrip()
+    sign = "<=" if figure.target.sense == "at most" else ">="
+    return f"{sign} {figure.target.limit:g} {unit}".rstrip()
 
 
 if __name__ == "__main__":

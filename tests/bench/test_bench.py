@@ -94,17 +94,23 @@ def test_the_command_prints_figures_for_machines() -> None:
     words = ["status", "--json", "--workers", "2", "--rounds", "1"]
     ended = subprocess.run([sys.executable, "-m", "tests.bench", *words], capture_output=True, text=True, check=True)
     printed = json.loads(ended.stdout)
-    assert printed["figures"][0]["target"] == {"limit": 300, "of": "value"}
+    assert printed["figures"][0]["target"] == {"limit": 300, "of": "value", "sense": "at most"}
     assert printed["failures"] == []
 
 
-def test_the_table_shows_floor_procsup_ratio_target_and_verdict() -> None:
+def test_the_table_shows_what_stands_beside_procsup_its_ratio_target_and_verdict() -> None:
     machine = {"system": "Linux", "cpus": 2, "load": 0.0, "python": "3.11", "compiler": "cc", "realtime": False}
-    figures = [Figure("restart", "us", 150.0, 100.0, Target(1.4, "ratio")), Figure("resident", "MB", 16.0)]
-    lines = [line.split() for line in command.as_table(machine, figures, ["idle: too busy"]).splitlines()]
-    assert ["restart", "100.0", "us", "150.0", "us", "1.50", "<=", "1.4", "x", "MISSED"] in lines
+    figures = [
+        Figure("restart", "us", 150.0, 100.0, Target(1.4, "ratio")),
+        Figure("logs", "MB/s", 150.0, 100.0, Target(1, "ratio", "at least"), "on tmpfs", "circus"),
+        Figure("resident", "MB", 16.0),
+    ]
+    table = command.as_table(machine, figures, ["idle: too busy"]).splitlines()
+    lines = [line.split() for line in table]
+    assert ["restart", "floor", "100.0", "us", "150.0", "us", "1.50", "<=", "1.4", "x", "MISSED"] in lines
+    assert ["logs", "circus", "100.0", "MB/s", "150.0", "MB/s", "1.50", ">=", "1", "x", "met", "on", "tmpfs"] in lines
     assert ["resident", "-", "16.0", "MB", "-", "-"] in lines
-    assert lines[-1] == ["not", "measured:", "idle:", "too", "busy"]
+    assert table[-1] == "not measured: idle: too busy"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +118,9 @@ def test_the_table_shows_floor_procsup_ratio_target_and_verdict() -> None:
     [
         (Figure("", "us", 140.0, 100.0, Target(1.4, "ratio")), "met"),
         (Figure("", "us", 141.0, 100.0, Target(1.4, "ratio")), "missed"),
-        (Figure("", "us", 141.0, None, Target(1.4, "ratio")), "no floor"),
+        (Figure("", "us", 141.0, None, Target(1.4, "ratio")), "undecided"),
+        (Figure("", "MB/s", 100.0, 100.0, Target(1, "ratio", "at least")), "met"),
+        (Figure("", "MB/s", 99.0, 100.0, Target(1, "ratio", "at least")), "missed"),
         (Figure("", "MB", 20.0, target=Target(20, "value")), "met"),
         (Figure("", "", 1.0, target=Target(0, "value")), "missed"),
         (Figure("", "us", 141.0, 100.0), ""),
