@@ -1,18 +1,21 @@
 """`python -m tests.bench [NAME...]`: what procsup costs, beside a floor in C, in one run.
 
-    .venv/bin/python -m tests.bench                    everything; two minutes or so
+    .venv/bin/python -m tests.bench                    everything; three minutes or so
     .venv/bin/python -m tests.bench restart start      some of it
     .venv/bin/python -m tests.bench --json             for machines
 
-On standard output comes a table: measure, floor, procsup, their ratio, the target and whether it was met; what is done
-meanwhile is told on standard error. The floor (floor.c) does waitpid, vfork and execve and nothing else, and runs the
-same workers (worker.c), in turns with procsup. Each module says what exactly it measures.
+On standard output comes a table: measure, what stands beside procsup and its figure, procsup's figure, their ratio, the
+target and whether it was met; what is done meanwhile is told on standard error. What stands beside it is mostly the
+floor (floor.c), which does waitpid, vfork and execve and nothing else, and runs the same workers (worker.c), in turns
+with procsup; else it is procsup under other circumstances, or another program. Each module says what exactly it
+measures.
 
 Times are those of the scheduler when others use the machine too; the header says how busy it was. With --realtime
 everything that is measured, on both sides, goes before what others run: that needs root, and gives figures that can be
 repeated on a busy machine.
 
-Status: 0 measured, whatever the verdicts; 1 something could not be measured; 2 usage.
+Status: 0 measured, whatever the verdicts; 1 something could not be measured; 2 usage. Others that are not to be had
+(rivals.py) are named, and that is all.
 """
 
 import argparse
@@ -23,11 +26,13 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from tests.bench import idle, killed, memory, restart, start, status
+from tests.bench import chatty, idle, killed, logs, memory, restart, scale, start, status
 from tests.bench.figure import CannotMeasure, Figure
 from tests.bench.lab import Lab, Options
+from tests.bench.rivals import MOST_KEPT
 
 BENCHMARKS: dict[str, Callable[[Lab], Iterator[Figure]]] = {
     "restart": restart.measure,
@@ -36,6 +41,9 @@ BENCHMARKS: dict[str, Callable[[Lab], Iterator[Figure]]] = {
     "idle": idle.measure,
     "memory": memory.measure,
     "status": status.measure,
+    "scale": scale.measure,
+    "logs": logs.measure,
+    "chatty": chatty.measure,
 }
 
 
@@ -43,14 +51,21 @@ def main(words: Sequence[str]) -> int:
     asked = _arguments().parse_args(words)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, frame: sys.exit(128 + number))  # through every `with`, which cleans up
-    options = Options(asked.workers, asked.restarts, asked.rounds, asked.seconds, tuple(shlex.split(asked.command)))
+    options = Options(
+        asked.workers, asked.many, asked.writers, asked.megabytes * 1_000_000, asked.restarts, asked.rounds,
+        asked.seconds, tuple(shlex.split(asked.command)),
+    )  # fmt: skip
     figures: list[Figure] = []
     failures: list[str] = []
     try:
         if asked.realtime:
             os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except PermissionError as error:
+        sys.stderr.write(f"cannot measure in real time: {error.strerror}\n")
+        return 1
+    try:
         with Lab(options) as lab:
-            machine = _machine(lab, asked.realtime)
+            machine, left_out = _machine(lab, asked.realtime), lab.left_out
             for name in asked.names or BENCHMARKS:
                 try:
                     figures.extend(BENCHMARKS[name](lab))
@@ -59,10 +74,8 @@ def main(words: Sequence[str]) -> int:
                     lab.say(failures[-1])
     except KeyboardInterrupt:
         return 130
-    except PermissionError as error:
-        sys.stderr.write(f"cannot measure in real time: {error.strerror}\n")
-        return 1
-    sys.stdout.write(as_json(machine, figures, failures) if asked.json else as_table(machine, figures, failures))
+    show = as_json if asked.json else as_table
+    sys.stdout.write(show(machine, figures, failures, left_out))
     return 1 if failures else 0
 
 
@@ -73,6 +86,12 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.add_argument("--realtime", action="store_true", help="go before whatever else this machine runs (root)")
     parser.add_argument("--workers", type=_at_least(2), default=usual.workers, help="instead of %(default)s")
+    parser.add_argument("--many", type=_at_least(11), default=usual.many, help="of scale, instead of %(default)s")
+    parser.add_argument("--writers", type=_at_least(2), default=usual.writers, help="of logs, instead of %(default)s")
+    parser.add_argument(
+        "--megabytes", type=_at_least(1, MOST_KEPT // 1_000_000), default=usual.log_bytes // 1_000_000,
+        help="of one writer, instead of %(default)s",
+    )  # fmt: skip
     parser.add_argument("--restarts", type=_at_least(1), default=usual.restarts, help="instead of %(default)s")
     parser.add_argument("--rounds", type=_at_least(1), default=usual.rounds, help="instead of %(default)s")
     parser.add_argument("--seconds", type=float, default=usual.idle_seconds, help="idle, instead of %(default)s")
@@ -86,13 +105,14 @@ def _benchmark(name: str) -> str:
     return name
 
 
-def _at_least(least: int) -> Callable[[str], int]:
+def _at_least(least: int, most: int | None = None) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if int(text) < least:
+        if int(text) < least or (most is not None and int(text) > most):
             raise ValueError
         return int(text)
 
-    number.__name__ = f"number from {least} up"  # argparse says it when it complains
+    # argparse says it when it complains
+    number.__name__ = f"number from {least} " + ("up" if most is None else f"to {most}")
     return number
 
 
@@ -107,35 +127,42 @@ def _machine(lab: Lab, realtime: bool) -> dict[str, Any]:
     }
 
 
-def as_json(machine: dict[str, Any], figures: Sequence[Figure], failures: Sequence[str]) -> str:
+def as_json(
+    machine: dict[str, Any], figures: Sequence[Figure], failures: Sequence[str], left_out: Sequence[str]
+) -> str:
     rows = [
         {
             "measure": one.measure,
             "unit": one.unit,
-            "floor": one.floor,
+            "beside": one.beside,
+            "other": one.other,
             "procsup": one.procsup,
             "ratio": one.ratio,
-            "target": one.target and {"limit": one.target.limit, "of": one.target.of},
+            "target": one.target and asdict(one.target),
             "verdict": one.verdict,
             "remark": one.remark,
         }
         for one in figures
     ]
-    return json.dumps({"machine": machine, "figures": rows, "failures": failures}, indent=2) + "\n"
+    found = {"machine": machine, "figures": rows, "failures": failures, "left_out": left_out}
+    return json.dumps(found, indent=2) + "\n"
 
 
-def as_table(machine: dict[str, Any], figures: Sequence[Figure], failures: Sequence[str]) -> str:
+def as_table(
+    machine: dict[str, Any], figures: Sequence[Figure], failures: Sequence[str], left_out: Sequence[str]
+) -> str:
     lines = [
         f"{machine['system']}, {machine['cpus']} CPUs, load {machine['load']:.2f}, Python {machine['python']}, "
         f"C compiler: {machine['compiler'] or 'none, so no floor'}{', in real time' if machine['realtime'] else ''}"
     ]
     if machine["load"] > machine["cpus"] / 4 and not machine["realtime"]:
         lines.append("The machine is busy: these are the scheduler's figures as much as procsup's; see --realtime.")
-    rows = [("measure", "floor", "procsup", "ratio", "target", "verdict", "")]
+    rows = [("measure", "beside", "", "procsup", "ratio", "target", "verdict", "")]
     rows += [
         (
             one.measure,
-            _amount(one.floor, one.unit),
+            one.beside if one.other is not None else "",
+            _amount(one.other, one.unit),
             _amount(one.procsup, one.unit),
             f"{one.ratio:.2f}" if one.ratio is not None else "-",
             _target(one),
@@ -144,12 +171,14 @@ def as_table(machine: dict[str, Any], figures: Sequence[Figure], failures: Seque
         )
         for one in figures
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
+    widths = [max(len(row[column]) for row in rows) for column in range(7)]
     lines.append("")
     for row in rows:
-        numbers = [cell.rjust(width) for cell, width in zip(row[1:5], widths[1:5], strict=True)]
-        lines.append("  ".join([row[0].ljust(widths[0]), *numbers, row[5].ljust(widths[5]), row[6]]).rstrip())
-    lines += ["", *(f"not measured: {failure}" for failure in failures)] if failures else []
+        numbers = [cell.rjust(width) for cell, width in zip(row[2:6], widths[2:6], strict=True)]
+        words = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+        lines.append("  ".join([*words, *numbers, row[6].ljust(widths[6]), row[7]]).rstrip())
+    not_measured = [*failures, *left_out]
+    lines += ["", *(f"not measured: {what}" for what in not_measured)] if not_measured else []
     return "\n".join(lines) + "\n"
 
 
@@ -163,7 +192,8 @@ def _target(figure: Figure) -> str:
     if figure.target is None:
         return "-"
     unit = "x" if figure.target.of == "ratio" else figure.unit
-    return f"<= {figure.target.limit:g} {unit}".rstrip()
+    sign = "<=" if figure.target.sense == "at most" else ">="
+    return f"{sign} {figure.target.limit:g} {unit}".rstrip()
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ def descendants(pid: int) -> list[int]:
     return []
 
 
-def executing(programs: Collection[str]) -> list[int]:
-    """Every process that executes one of these files, given by their real paths."""
-    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit() and program_of(int(entry)) in programs]
+def marked(variable: str) -> list[int]:
+    """Every process, but this one, that was given this variable in its environment, and whose environment is known."""
+    pids = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+    return [pid for pid in pids if pid != os.getpid() and _is_marked(pid, variable.encode() + b"=")]
 
 
 def program_of(pid: int) -> str | None:
@@ -50,6 +51,12 @@ def switches(pids: Iterable[int]) -> int:
     return sum(_switches_of(pid) for pid in pids)
 
 
+def written(pid: int) -> int:
+    """Bytes that a process of ours has given to write(2) so far, proc_pid_io(5)."""
+    with open(f"/proc/{pid}/io") as io:
+        return int(next(line for line in io if line.startswith("wchar:")).split()[1])
+
+
 def wait_until_quiet(pids: Collection[int], seconds: float, deadline: float) -> bool:
     """Wait until none of these processes has been on a CPU for so long; False when that does not happen in time."""
     end = time.monotonic() + deadline
@@ -60,6 +67,12 @@ def wait_until_quiet(pids: Collection[int], seconds: float, deadline: float) -> 
             quiet_since, known = time.monotonic(), now
         elif time.monotonic() - quiet_since >= seconds:
             return True
+    return False
+
+
+def _is_marked(pid: int, beginning: bytes) -> bool:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as environ:
+        return any(one.startswith(beginning) for one in environ.read().split(b"\0"))
     return False
 
 

@@ -12,35 +12,42 @@ class CannotMeasure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """At most `limit`, either times the floor or in the figure's own unit."""
+    """At most (or at least) `limit`, either times what it is held beside or in the figure's own unit."""
 
     limit: float
     of: Literal["ratio", "value"]
+    sense: Literal["at most", "at least"] = "at most"
+
+    def is_met_by(self, reached: float) -> bool:
+        return reached <= self.limit if self.sense == "at most" else reached >= self.limit
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`floor` and `procsup` are in `unit`. Without a target it is for information."""
+    """`procsup` and `other` are in `unit`. `beside` says whose figure `other` is. Without a target it is for
+    information.
+    """
 
     measure: str
     unit: str
     procsup: float
-    floor: float | None = None
+    other: float | None = None
     target: Target | None = None
     remark: str = ""
+    beside: str = "floor"
 
     @property
     def ratio(self) -> float | None:
-        return self.procsup / self.floor if self.floor else None
+        return self.procsup / self.other if self.other else None
 
     @property
-    def verdict(self) -> Literal["met", "missed", "no floor", ""]:
+    def verdict(self) -> Literal["met", "missed", "undecided", ""]:
         if self.target is None:
             return ""
         reached = self.ratio if self.target.of == "ratio" else self.procsup
         if reached is None:
-            return "no floor"
-        return "met" if reached <= self.target.limit else "missed"
+            return "undecided"
+        return "met" if self.target.is_met_by(reached) else "missed"
 
 
 def median(values: Sequence[float]) -> float:

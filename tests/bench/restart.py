@@ -8,7 +8,7 @@ whose first instruction is measured, and where all that remains is the kernel's 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tests.bench import census
 from tests.bench.figure import Figure, Target, percentile
@@ -18,7 +18,7 @@ from tests.bench.workers import Program, Workers
 TARGET = Target(1.4, "ratio")
 
 _WORKERS = 10
-_BATCH = 20
+BATCH = 20
 _PAUSE = 0.005
 
 
@@ -43,15 +43,15 @@ def latencies(lab: Lab, program: Program) -> tuple[list[int], list[int]]:
         census.wait_until_quiet([floor.pid, *procsup.own_processes()], 0.5, 5)
         found: tuple[list[int], list[int]] = ([], [])
         while len(found[0]) < lab.options.restarts:
-            size = min(_BATCH, lab.options.restarts - len(found[0]))
-            found[0].extend(batch(floor.workers, size))
-            found[1].extend(batch(procsup.workers, size))
+            slots = [number % _WORKERS for number in range(min(BATCH, lab.options.restarts - len(found[0])))]
+            found[0].extend(batch(floor.workers, slots))
+            found[1].extend(batch(procsup.workers, slots))
         return found
 
 
-def batch(workers: Workers, size: int) -> Iterator[int]:
-    for number in range(size):
+def batch(workers: Workers, slots: Iterable[int]) -> Iterator[int]:
+    """Of each of these, one after another."""
+    for slot in slots:
         time.sleep(_PAUSE)
-        slot = number % _WORKERS
         zero = workers.kill(slot)
         yield workers.wait_for_birth().time - zero

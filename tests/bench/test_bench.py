@@ -2,20 +2,24 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.bench import __main__ as command
-from tests.bench import census, idle, killed, memory, restart, start, status
+from tests.bench import census, chatty, idle, killed, logs, memory, restart, rivals, scale, start, status
 from tests.bench.figure import CannotMeasure, Figure, Target, percentile
 from tests.bench.lab import Lab, Options
+from tests.bench.rivals import Commands, Rival
+from tests.kit.wait import wait_until
 
-FEW = Options(workers=3, restarts=3, rounds=1, idle_seconds=0.1)
+FEW = Options(workers=3, many=12, writers=3, log_bytes=300_000, restarts=3, rounds=1, idle_seconds=0.1)
 
 
 @pytest.fixture
@@ -51,6 +55,76 @@ def test_every_benchmark_that_needs_a_floor_measures_it_and_procsup(compiled: La
         assert all(figure.ratio is not None for figure in figures if figure.target)
 
 
+def test_one_among_many_is_measured_against_one_among_few(compiled: Lab) -> None:
+    if len(compiled.programs) == 1:
+        pytest.skip("the bare program cannot be compiled")
+    figures = list(scale.measure(compiled))
+    assert [figure.beside for figure in figures] == ["among 10", "floor"] * 2
+    assert all(figure.ratio is not None for figure in figures)
+
+
+def test_restarts_among_many_are_spread_over_all_of_them() -> None:
+    assert scale.spread(10, 5) == [0, 2, 4, 6, 8]
+    assert scale.spread(3, 6) == [0, 0, 1, 1, 2, 2]
+
+
+def test_more_workers_than_the_machine_has_room_for_are_not_measured(compiled: Lab) -> None:
+    if len(compiled.programs) == 1:
+        pytest.skip("the bare program cannot be compiled")
+    compiled.options = replace(FEW, many=10**9)
+    with pytest.raises(CannotMeasure, match=r"one among 1,000,000,000: .* are needed, there is room for"):
+        next(scale.measure(compiled))
+
+
+def test_restarts_beside_a_writer_are_measured_with_it_and_without(compiled: Lab) -> None:
+    figures = list(chatty.measure(compiled))
+    assert [figure.beside for figure in figures] == ["without", "floor"] * 4
+    assert all(figure.procsup > 0 for figure in figures)
+    assert all(figure.ratio is not None for figure in figures)
+
+
+def test_a_neighbour_is_held_but_for_the_time_that_it_may_write(compiled: Lab) -> None:
+    with chatty.Neighbour(compiled, 100) as neighbour, neighbour.into_pump(compiled):
+        neighbour.wait_until_held()
+        process = psutil.Process(neighbour.pid)
+        for _ in range(2):
+            wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "it is held")
+            with neighbour.writing():
+                wait_until(lambda: process.status() != psutil.STATUS_STOPPED, "it is let go")
+    assert neighbour.rate > 0
+
+
+def test_log_capture_is_measured_beside_whoever_captures_every_byte(compiled: Lab) -> None:
+    figures = list(logs.measure(compiled, [piped_into("cat"), piped_into("(echo; cat)")]))
+    assert [figure.beside for figure in figures] == ["floor", "cat"] * 4
+    assert [figure.verdict in ("met", "missed") for figure in figures] == [False, True] * 4
+    assert len(compiled.left_out) == 4
+    assert "cannot measure (echo; cat): 300,000 bytes were written, its files hold 300,001" in compiled.left_out
+
+
+def piped_into(command: str) -> Rival:
+    def prepare(folder: Path, logs: Path, workers: Commands) -> list[list[str]]:
+        return [["sh", "-c", f"{shlex.join(words)} | {command} > {logs}/{name}"] for name, words in workers.items()]
+
+    return Rival(command, prepare)
+
+
+def test_rivals_that_are_not_to_be_had_are_named_and_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(rivals, "_from_pip", no_network)
+    left_out: list[str] = []
+
+    found = rivals.find(tmp_path, left_out.append)
+
+    assert found == []
+    assert left_out[:2] == ["cannot get supervisor: no network", "cannot get circus: no network"]
+    assert left_out[2].startswith("cannot get s6: apt-cache: ")
+
+
+def no_network(folder: Path, package: str, name: str) -> str:
+    raise CannotMeasure(f"cannot get {package}: no network")
+
+
 def test_status_and_memory_are_measured(lab: Lab) -> None:
     figures = [*status.measure(lab), *memory.measure(lab)]
     assert all(figure.verdict in ("met", "missed") for figure in figures if figure.target)
@@ -84,9 +158,10 @@ def test_workers_that_lost_their_supervisor_end_with_the_laboratory(compiled: La
     with Lab(FEW) as other:
         program = other.programs[0]
         with other.floor(program, 3) as floor:
-            floor.workers.wait_for_births(3)
+            births = floor.workers.wait_for_births(3)
             census.kill([floor.pid])
-    assert not census.executing({program.path})
+            assert {birth.pid for birth in births} <= set(census.marked(other.mark))
+    assert not census.marked(other.mark)
     assert not os.path.exists(program.path)
 
 
@@ -94,17 +169,23 @@ def test_the_command_prints_figures_for_machines() -> None:
     words = ["status", "--json", "--workers", "2", "--rounds", "1"]
     ended = subprocess.run([sys.executable, "-m", "tests.bench", *words], capture_output=True, text=True, check=True)
     printed = json.loads(ended.stdout)
-    assert printed["figures"][0]["target"] == {"limit": 300, "of": "value"}
-    assert printed["failures"] == []
+    assert printed["figures"][0]["target"] == {"limit": 300, "of": "value", "sense": "at most"}
+    assert printed["failures"] == printed["left_out"] == []
 
 
-def test_the_table_shows_floor_procsup_ratio_target_and_verdict() -> None:
+def test_the_table_shows_what_stands_beside_procsup_its_ratio_target_and_verdict() -> None:
     machine = {"system": "Linux", "cpus": 2, "load": 0.0, "python": "3.11", "compiler": "cc", "realtime": False}
-    figures = [Figure("restart", "us", 150.0, 100.0, Target(1.4, "ratio")), Figure("resident", "MB", 16.0)]
-    lines = [line.split() for line in command.as_table(machine, figures, ["idle: too busy"]).splitlines()]
-    assert ["restart", "100.0", "us", "150.0", "us", "1.50", "<=", "1.4", "x", "MISSED"] in lines
+    figures = [
+        Figure("restart", "us", 150.0, 100.0, Target(1.4, "ratio")),
+        Figure("logs", "MB/s", 150.0, 100.0, Target(1, "ratio", "at least"), "on tmpfs", "circus"),
+        Figure("resident", "MB", 16.0),
+    ]
+    table = command.as_table(machine, figures, ["idle: too busy"], ["cannot get s6: no network"]).splitlines()
+    lines = [line.split() for line in table]
+    assert ["restart", "floor", "100.0", "us", "150.0", "us", "1.50", "<=", "1.4", "x", "MISSED"] in lines
+    assert ["logs", "circus", "100.0", "MB/s", "150.0", "MB/s", "1.50", ">=", "1", "x", "met", "on", "tmpfs"] in lines
     assert ["resident", "-", "16.0", "MB", "-", "-"] in lines
-    assert lines[-1] == ["not", "measured:", "idle:", "too", "busy"]
+    assert table[-2:] == ["not measured: idle: too busy", "not measured: cannot get s6: no network"]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +193,9 @@ def test_the_table_shows_floor_procsup_ratio_target_and_verdict() -> None:
     [
         (Figure("", "us", 140.0, 100.0, Target(1.4, "ratio")), "met"),
         (Figure("", "us", 141.0, 100.0, Target(1.4, "ratio")), "missed"),
-        (Figure("", "us", 141.0, None, Target(1.4, "ratio")), "no floor"),
+        (Figure("", "us", 141.0, None, Target(1.4, "ratio")), "undecided"),
+        (Figure("", "MB/s", 100.0, 100.0, Target(1, "ratio", "at least")), "met"),
+        (Figure("", "MB/s", 99.0, 100.0, Target(1, "ratio", "at least")), "missed"),
         (Figure("", "MB", 20.0, target=Target(20, "value")), "met"),
         (Figure("", "", 1.0, target=Target(0, "value")), "missed"),
         (Figure("", "us", 141.0, 100.0), ""),

@@ -28,6 +28,11 @@ _ROOM = 1024 * 1024
 """Bytes in the FIFO, as many as anyone may have (pipe(7)): reports of 40,000 workers."""
 
 
+def patience(count: int) -> float:
+    """Seconds that so many workers may take beyond what a thousand may."""
+    return max(0, count - 1000) * 0.01
+
+
 class Birth(NamedTuple):
     slot: int
     pid: int
@@ -36,14 +41,17 @@ class Birth(NamedTuple):
 
 
 class Program(NamedTuple):
-    """What the workers run. `title` says how it was compiled; `reports` is false for a stand-in that only sleeps."""
+    """What the workers run. `title` says how it was compiled; `reports` is false for a stand-in that only sleeps.
+    `words` follow what every worker is told.
+    """
 
     title: str
     path: str
     reports: bool = True
+    words: tuple[str, ...] = ()
 
     def command(self, fifo: str, slot: int) -> list[str]:
-        return [self.path, fifo, str(slot)] if self.reports else [self.path, "infinity"]
+        return [self.path, fifo, str(slot), *self.words] if self.reports else [self.path, "infinity"]
 
 
 class Workers:
@@ -72,9 +80,12 @@ class Workers:
         return self._take(1)[0]
 
     def wait_for_births(self, count: int, deadline: float = DEADLINE) -> list[Birth]:
-        """Raises:
+        """`deadline` is for the first thousand; each further one may take ten milliseconds.
+
+        Raises:
         CannotMeasure: they did not come in time, or never will.
         """
+        deadline += patience(count)
         end = time.monotonic() + deadline
         while (waiting := self._waiting()) < count:
             if time.monotonic() > end or self._explain():
