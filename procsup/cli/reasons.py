@@ -11,6 +11,8 @@ _WHAT_FAILED = {
     "cwd": "its working folder cannot be entered",
     "fork": "no process can be made for it",
     "pipe": "no pipe can be made for it",
+    "stdin": "its standard input cannot be opened",
+    "journal": "the journal of systemd cannot be reached",
 }
 
 

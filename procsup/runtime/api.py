@@ -39,6 +39,7 @@ from procsup.wire.jsonrpc import (
 )
 
 if TYPE_CHECKING:
+    from procsup.runtime.output import Outputs
     from procsup.runtime.reap import Reaper
 
 _LONGEST_NAME = 200
@@ -62,14 +63,20 @@ class Api:
     """`submit` queues an event for the node."""
 
     def __init__(
-        self, node: Node, reaper: "Reaper", places: Places, file: str, submit: Callable[[Event], None]
+        self,
+        node: Node,
+        reaper: "Reaper",
+        outputs: "Outputs",
+        places: Places,
+        file: str,
+        submit: Callable[[Event], None],
     ) -> None:
         self._node = node
         self._reaper = reaper
         self._file = file
         self._submit = submit
         self._names = Names(node)
-        self._queries = Queries(node, self._names, places, file)
+        self._queries = Queries(node, self._names, outputs, places, file)
         self._refs = 0
         self._waiting: dict[int, tuple[Waiting, str]] = {}
         self._new_names: dict[str, tuple[int, str]] = {}

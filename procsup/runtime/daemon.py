@@ -37,11 +37,12 @@ from procsup.runtime import lock
 from procsup.runtime.api import Api, signal_number
 from procsup.runtime.control import Control
 from procsup.runtime.inheritance import initial_environment, leave_behind
+from procsup.runtime.logfile import LogFiles
 from procsup.runtime.loop import Loop
-from procsup.runtime.output import Output
+from procsup.runtime.output import OnLines, Outputs
 from procsup.runtime.places import Places
 from procsup.runtime.reap import Death, Reaper
-from procsup.runtime.spawn import Spawner, SpawnFailure, Stdio, errno_name
+from procsup.runtime.spawn import Spawner, SpawnFailure, errno_name
 from procsup.wire.decode import JSON
 from procsup.wire.events import Event as JournalEvent
 
@@ -61,8 +62,11 @@ def run(
     *,
     on_event: Callable[[JournalEvent], None],
     ready: Callable[[], None] | None = None,
+    log_files: LogFiles | None = None,
+    on_lines: OnLines | None = None,
 ) -> int:
-    """Supervise the tree until it is down. The exit status (DESIGN § 6). `ready` is called once the tree is up.
+    """Supervise the tree until it is down. The exit status (DESIGN § 6). `ready` is called once the tree is up,
+    `on_lines` with what workers write that is captured. USR1 closes `log_files`, so that they are opened anew.
 
     Raises:
         CannotRun: the places cannot be had; nothing was started.
@@ -78,7 +82,7 @@ def run(
         lock.hold(os.path.join(places.state_dir, "lock"), f"the state directory {places.state_dir}"),
         lock.hold(f"{places.socket}.lock", f"the socket {places.socket}"),
     ]
-    daemon = Daemon(config, places, on_event, ready)
+    daemon = Daemon(config, places, on_event, ready, log_files or LogFiles(), on_lines)
     try:
         return daemon.run()
     finally:
@@ -96,6 +100,8 @@ class Daemon:
         places: Places,
         on_event: Callable[[JournalEvent], None],
         ready: Callable[[], None] | None,
+        log_files: LogFiles,
+        on_lines: OnLines | None,
     ) -> None:
         self._config = config
         self._places = places
@@ -104,8 +110,6 @@ class Daemon:
         self._events: list[Event] = []
         self._results: list[Started | SpawnFailed] = []
         self._records: list[tuple[Record, float, float]] = []
-        self._outputs: dict[int, Output] = {}
-        self._finished: list[Output] = []
         self._end: End | None = None
         self._has_bug = False
         self._loop = Loop()
@@ -113,11 +117,13 @@ class Daemon:
         self._spawner = Spawner(initial_environment())
         self._spawner.raise_limit()
         self._reaper = Reaper(self._loop, self._is_empty)
-        self._api = Api(self._node, self._reaper, places, config.file, self._events_append)
+        self._outputs = Outputs(self._loop, places.log_dir, log_files, self._lose, on_lines)
+        self._api = Api(self._node, self._reaper, self._outputs, places, config.file, self._events_append)
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self._loop.on_signal(number, self._stop)
-        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
+        self._loop.on_signal(signal.SIGUSR1, self._outputs.reopen)
+        for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGALRM):
             self._loop.on_signal(number, _disregard)
 
     def run(self) -> int:
@@ -133,8 +139,7 @@ class Daemon:
 
     def close(self) -> None:
         self._tidy()
-        for output in self._outputs.values():
-            output.close()
+        self._outputs.close()
         self._control.close()
         self._loop.close()
 
@@ -168,9 +173,7 @@ class Daemon:
     def _tidy(self) -> None:
         """What need not be done before the next life begins."""
         self._reaper.tidy()
-        for output in self._finished:
-            output.close()
-        self._finished.clear()
+        self._outputs.tidy()
 
     def _patience(self) -> float | None:
         """Seconds to wait, None for ever."""
@@ -191,16 +194,13 @@ class Daemon:
             self._events.append(self._exited(death))
 
     def _exited(self, death: Death) -> Exited:
-        output = self._outputs[death.life]
-        output.drain()
-        tail = output.tail()
+        tail = self._outputs.drain(death.life)
         if death.gone:
-            output.end_line()
-            self._finished.append(self._outputs.pop(death.life))
+            self._outputs.end(death.life)
         return Exited(death.life, death.ended, death.gone, tail)
 
     def _is_empty(self, life: int) -> None:
-        self._outputs.pop(life).close()
+        self._outputs.end(life)
         self._events.append(Emptied(life))
 
     # Actions
@@ -221,23 +221,20 @@ class Daemon:
                 assert_never(action)
 
     def _spawn(self, action: Spawn) -> None:
-        name = action.path.rpartition("/")[2]
-        log = os.path.join(self._places.log_dir, f"{name}.log")
-        output = Output(self._loop, log, action.life, self._lose)
+        program = action.spec.program
         try:
-            write_end = output.open()
-        except OSError as error:
-            self._results.append(SpawnFailed(action.life, "pipe", errno_name(error.errno or 0)))
+            stdio = self._outputs.open(action.life, action.path, program)
+        except SpawnFailure as failure:
+            self._results.append(SpawnFailed(action.life, failure.stage, errno_name(failure.errno)))
             return
         try:
-            pid = self._spawner.spawn(action.spec.program, action.path, action.starts, Stdio(-1, write_end, write_end))
+            pid = self._spawner.spawn(program, action.path, action.starts, stdio)
         except SpawnFailure as failure:
-            output.close()
+            self._outputs.end(action.life)
             self._results.append(SpawnFailed(action.life, failure.stage, errno_name(failure.errno)))
             return
         finally:
-            os.close(write_end)
-        self._outputs[action.life] = output
+            self._outputs.release(stdio)
         self._reaper.adopt(action.life, pid)
         self._results.append(Started(action.life, pid))
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from procsup.runtime.failure import CannotRun
 from procsup.runtime.lock import make_folder
-from procsup.runtime.output import open_log
+from procsup.runtime.logfile import open_log
 
 _UP = b"up"
 _DIED = 70

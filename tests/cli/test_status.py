@@ -97,6 +97,12 @@ def test_many_names_that_do_not_run_are_counted() -> None:
     assert text.endswith("9 of 10 should run and do not: w0, w1, w2, w3, w4 and 4 more\n")
 
 
+def test_output_that_was_lost_is_told_below() -> None:
+    rows = [worker("r/a", lost_bytes=5_000_000), worker("r/b"), worker("r/c", lost_bytes=800)]
+    text = status_text(as_status(status(supervisor("r"), *rows)), {}, NOW, plain, BOXES, None)
+    assert text.endswith("\noutput that could not be written: a (4.8MB), c (1KB)\n")
+
+
 def test_branches_of_a_forest() -> None:
     paths = ["k/lab", "k/lab/a", "k/lab/b", "k/other", "k/other/c"]
     assert branches(paths, BOXES) == ["", "├─ ", "└─ ", "", "└─ "]
