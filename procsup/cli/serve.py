@@ -2,9 +2,11 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from procsup.cli.daemonlog import DaemonLog
 from procsup.cli.exits import ExitStatus
 from procsup.cli.forerunner import Errand
 from procsup.cli.narrate import Narrator
@@ -16,6 +18,7 @@ from procsup.core.spec import SupervisorSpec
 from procsup.runtime import daemon
 from procsup.runtime.detach import run_detached
 from procsup.runtime.failure import CannotRun
+from procsup.runtime.logfile import LogFiles
 from procsup.runtime.places import Places, choose
 from procsup.wire.events import Event
 
@@ -45,29 +48,42 @@ def serve(errand: Errand) -> int:
             state_dir=errand.state_dir,
             log_dir=errand.log_dir,
         )
+        files = LogFiles()
         if not errand.detach:
-            return _supervise(outcome, places, None)
+            return _supervise(outcome, places, errand.verbose, PatientWriter(sys.stderr.fileno()), files)
         log = os.path.join(places.state_dir, "daemon.log")
-        return run_detached(lambda ready: _supervise(outcome, places, ready), log)
+        writer = DaemonLog(log, files)
+        return run_detached(lambda ready: _supervise(outcome, places, errand.verbose, writer, files, ready), log)
     except CannotRun as failure:
         complain(str(failure))
         return failure.status
 
 
-def _supervise(config: "Config", places: Places, ready: Callable[[], None] | None) -> int:
+def _supervise(
+    config: "Config",
+    places: Places,
+    is_verbose: bool,
+    writer: PatientWriter | DaemonLog,
+    files: LogFiles,
+    ready: Callable[[], None] | None = None,
+) -> int:
     """Until the tree is down.
 
     Raises:
         CannotRun: nothing was started.
     """
     narrator = Narrator(paint_for(sys.stderr), tuple(_names(config.tree)))
-    writer = PatientWriter(sys.stderr.fileno())
 
     def tell(event: Event) -> None:
         writer.write("".join(f"{line}\n" for line in narrator.tell(event.as_json())))
 
+    def quote(worker: str, lines: bytes) -> None:
+        writer.offer(lines.count(b"\n"), lambda: narrator.quote(worker, time.time(), lines))
+
     try:
-        return daemon.run(config, places, on_event=tell, ready=ready)
+        return daemon.run(
+            config, places, on_event=tell, ready=ready, log_files=files, on_lines=quote if is_verbose else None
+        )
     finally:
         writer.finish(_LAST_WORDS)
 
