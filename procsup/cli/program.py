@@ -23,6 +23,7 @@ _COMMANDS = {
     "stop": "operate:stop",
     "restart": "operate:restart",
     "signal": "operate:signal",
+    "logs": "logs:logs",
     "events": "events:events",
     "start-child": "children:start_child",
     "delete-child": "children:delete_child",

@@ -39,6 +39,7 @@ from procsup.wire.jsonrpc import (
 )
 
 if TYPE_CHECKING:
+    from procsup.runtime.output import Outputs
     from procsup.runtime.reap import Reaper
 
 _LONGEST_NAME = 200
@@ -65,6 +66,7 @@ class Api:
         self,
         node: Node,
         reaper: "Reaper",
+        outputs: "Outputs",
         places: Places,
         file: str,
         containment: str,
@@ -75,7 +77,7 @@ class Api:
         self._file = file
         self._submit = submit
         self._names = Names(node)
-        self._queries = Queries(node, self._names, places, file, containment)
+        self._queries = Queries(node, self._names, outputs, places, file, containment)
         self._refs = 0
         self._waiting: dict[int, tuple[Waiting, str]] = {}
         self._new_names: dict[str, tuple[int, str]] = {}

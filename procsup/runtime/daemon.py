@@ -42,8 +42,9 @@ from procsup.runtime.guardian import Link
 from procsup.runtime.inheritance import initial_environment, leave_behind
 from procsup.runtime.ladder import strongest_remains
 from procsup.runtime.leftovers import kill_marked, mark_of
+from procsup.runtime.logfile import LogFiles
 from procsup.runtime.loop import READ, Loop
-from procsup.runtime.output import Output
+from procsup.runtime.output import OnLines, Outputs
 from procsup.runtime.places import Places
 from procsup.runtime.reap import Death, Reaper
 from procsup.runtime.spawn import Spawner, SpawnFailure, Stdio, errno_name
@@ -67,8 +68,11 @@ def run(
     *,
     on_event: Callable[[JournalEvent], None],
     on_up: Callable[[], None] | None = None,
+    log_files: LogFiles | None = None,
+    on_lines: OnLines | None = None,
 ) -> int:
-    """Supervise the tree until it is down. The exit status (DESIGN § 6). `on_up` is called once the tree is up.
+    """Supervise the tree until it is down. The exit status (DESIGN § 6). `on_up` is called once the tree is up,
+    `on_lines` with what workers write that is captured. USR1 closes `log_files`, so that they are opened anew.
 
     Raises:
         CannotRun: the places cannot be had; nothing was started.
@@ -85,7 +89,7 @@ def run(
         lock.hold(f"{places.socket}.lock", f"the socket {places.socket}"),
     ]
     link.share(locks)
-    daemon = Daemon(config, places, link, locks, on_event, on_up)
+    daemon = Daemon(config, places, link, locks, on_event, on_up, log_files or LogFiles(), on_lines)
     try:
         return daemon.run()
     finally:
@@ -105,6 +109,8 @@ class Daemon:
         locks: Sequence[int],
         on_event: Callable[[JournalEvent], None],
         on_up: Callable[[], None] | None,
+        log_files: LogFiles,
+        on_lines: OnLines | None,
     ) -> None:
         self._config = config
         self._places = places
@@ -115,8 +121,6 @@ class Daemon:
         self._events: list[Event] = []
         self._results: list[Started | SpawnFailed] = []
         self._records: list[tuple[Record, float, float]] = []
-        self._outputs: dict[int, Output] = {}
-        self._finished: list[Output] = []
         self._end: End | None = None
         self._has_bug = False
         self._is_orphan = False
@@ -130,11 +134,21 @@ class Daemon:
         self._dispatcher = Dispatcher(self._loop, self._spawner.start_spawner)
         self._remains = strongest_remains(link, self._mark)
         self._reaper = Reaper(self._loop, self._is_empty, self._remains)
-        self._api = Api(self._node, self._reaper, places, config.file, self._remains.level, self._events_append)
+        self._outputs = Outputs(self._loop, places.log_dir, log_files, self._lose, on_lines)
+        self._api = Api(
+            self._node,
+            self._reaper,
+            self._outputs,
+            places,
+            config.file,
+            self._remains.level,
+            self._events_append,
+        )
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self._loop.on_signal(number, self._stop)
-        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
+        self._loop.on_signal(signal.SIGUSR1, self._outputs.reopen)
+        for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGALRM):
             self._loop.on_signal(number, _disregard)
 
     def run(self) -> int:
@@ -152,8 +166,7 @@ class Daemon:
         if self._is_orphan:
             kill_marked(self._mark)
         self._tidy()
-        for output in self._outputs.values():
-            output.close()
+        self._outputs.close()
         self._dispatcher.close()
         self._remains.close()
         self._control.close()
@@ -189,9 +202,7 @@ class Daemon:
     def _tidy(self) -> None:
         """What need not be done before the next life begins."""
         self._reaper.tidy()
-        for output in self._finished:
-            output.close()
-        self._finished.clear()
+        self._outputs.tidy()
 
     def _patience(self) -> float | None:
         """Seconds to wait, None for ever."""
@@ -212,16 +223,13 @@ class Daemon:
             self._events.append(self._exited(death))
 
     def _exited(self, death: Death) -> Exited:
-        output = self._outputs[death.life]
-        output.drain()
-        tail = output.tail()
+        tail = self._outputs.drain(death.life)
         if death.gone:
-            output.end_line()
-            self._finished.append(self._outputs.pop(death.life))
+            self._outputs.end(death.life)
         return Exited(death.life, death.ended, death.gone, tail)
 
     def _is_empty(self, life: int) -> None:
-        self._outputs.pop(life).close()
+        self._outputs.end(life)
         self._events.append(Emptied(life))
 
     # Actions
@@ -242,19 +250,16 @@ class Daemon:
                 assert_never(action)
 
     def _spawn(self, action: Spawn) -> None:
-        name = action.path.rpartition("/")[2]
-        log = os.path.join(self._places.log_dir, f"{name}.log")
-        output = Output(self._loop, log, action.life, self._lose)
+        program = action.spec.program
         try:
-            write_end = output.open()
-        except OSError as error:
-            self._results.append(SpawnFailed(action.life, "pipe", errno_name(error.errno or 0)))
+            stdio = self._outputs.open(action.life, action.path, program)
+        except SpawnFailure as failure:
+            self._results.append(SpawnFailed(action.life, failure.stage, errno_name(failure.errno)))
             return
-        self._outputs[action.life] = output
         try:
-            self._start(action, Stdio(-1, write_end, write_end))
+            self._start(action, stdio)
         finally:
-            os.close(write_end)
+            self._outputs.release(stdio)
 
     def _start(self, action: Spawn, stdio: Stdio) -> None:
         """At once, or by the spawner process, which will tell."""
@@ -278,7 +283,7 @@ class Daemon:
 
     def _has_spawned(self, action: Spawn, pid: int, stage: str, number: int) -> None:
         if stage:
-            self._outputs.pop(action.life).close()
+            self._outputs.end(action.life)
             self._remains.forget(action.life, None)
             self._results.append(SpawnFailed(action.life, stage, errno_name(number)))
             return

@@ -10,9 +10,10 @@ import json
 import os
 from collections.abc import Callable
 
+from procsup.runtime.failure import CannotRun
 from procsup.runtime.guardian import Link
 from procsup.runtime.lock import make_folder
-from procsup.runtime.output import open_log
+from procsup.runtime.logfile import open_log
 from procsup.runtime.wait import wait_for
 
 
@@ -29,7 +30,10 @@ class Caller:
             CannotRun: 73; the log cannot be made.
         """
         make_folder(os.path.dirname(log_path), "the daemon's log")
-        log = open_log(log_path)
+        try:
+            log = open_log(log_path)
+        except OSError as error:
+            raise CannotRun(f"cannot write the log {log_path!r}: {error.strerror}", 73) from None
         self._tell({"log": log_path, "begin": os.fstat(log).st_size})
         nowhere = os.open(os.devnull, os.O_RDWR)
         link.speak_through(log)

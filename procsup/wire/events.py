@@ -27,7 +27,8 @@ held, released  an operator stopped it; an operator let it run again
 child_added     a child was added: type
 child_removed   its spec is gone: why ("temporary" | "deleted" | "start_failed" |
                 "restarted": it was added, and its supervisor begins anew)
-lost_output     output of a worker could not be written: bytes (so far), reason
+lost_output     output of a worker begins to be lost, as it cannot be written: bytes (in all since the daemon began),
+                reason; told at most once in a second
 daemon_stopped  the tree is down: status (exit status), reason
 """
 
