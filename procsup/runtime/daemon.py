@@ -194,9 +194,11 @@ class Daemon:
             self._confess()
         self._take_results()
         self._take_deaths()
-        self._reaper.poll(time.monotonic())
+        now = time.monotonic()
+        self._reaper.poll(now)
+        self._outputs.poll(now)
         deadline = self._node.next_deadline()
-        if deadline is not None and deadline <= time.monotonic():
+        if deadline is not None and deadline <= now:
             self._events.append(TimePassed())
 
     def _tidy(self) -> None:
@@ -208,8 +210,11 @@ class Daemon:
         """Seconds to wait, None for ever."""
         if self._events or self._results:
             return 0.0
-        deadlines = [when for when in (self._node.next_deadline(), self._reaper.next_poll()) if when is not None]
+        deadlines = [when for when in self._deadlines() if when is not None]
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def _deadlines(self) -> tuple[float | None, ...]:
+        return self._node.next_deadline(), self._reaper.next_poll(), self._outputs.next_poll()
 
     def _take_results(self) -> None:
         self._events += self._results

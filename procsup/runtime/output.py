@@ -7,7 +7,11 @@ life are remembered for its exit.
 
 Laws: nothing that a worker says can hold up the others. The pipes have an epoll set of their own, which the loop's one
 watches: however many workers there are and however much they say, a turn of the loop reads no more than _TURN_BYTES of
-it and for no longer than _TURN_SECONDS, but for the last read. Pipes that are ready take turns (epoll(7)).
+it and for no longer than _TURN_SECONDS, but for the last reads. Pipes that are ready take turns (epoll(7)).
+
+A pipe that has much to carry is busy: it is widened, it is not watched, and it is visited every _REST instead, until a
+visit finds nothing. To be watched costs the writer of many short lines as much as the writing, for every write wakes
+the watcher (pipe(7), epoll(7)); and a wake-up for every few lines costs the reader more than the lines.
 """
 
 import contextlib
@@ -17,6 +21,7 @@ import select
 import sys
 import termios
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from procsup.core.spec import Program
@@ -31,7 +36,16 @@ _TURN_SECONDS = 0.002
 _LEAST_COST = 4096
 """Bytes that a read counts as at least."""
 
-_CHUNK = 65536
+_MUCH = 16384
+"""Bytes: a pipe that gives so many in one read is busy; and so is one that gives anything twice within _REST."""
+
+_REST = 0.001
+"""Seconds: the loop can wait no less."""
+
+_WIDE = 1024 * 1024
+"""Bytes of a busy pipe: as many as an ordinary user may have (pipe-max-size, pipe(7))."""
+
+_CHUNK = 131072
 _CHUNK_WITH_LISTENER = 16384
 """Who puts lines into words for a person needs longer for each."""
 
@@ -60,6 +74,8 @@ class Outputs:
         """By descriptor"""
         self._lives: dict[int, tuple[_Pipe, ...]] = {}
         self._ended: list[_Pipe] = []
+        self._busy: deque[_Pipe] = deque()
+        self._visit_due = 0.0
         loop.watch(self._epoll.fileno(), READ, self._take_turn)
 
     # One life
@@ -120,6 +136,15 @@ class Outputs:
             pipe.close()
         self._ended.clear()
 
+    def next_poll(self) -> float | None:
+        """When `poll` is due, or None."""
+        return self._visit_due if self._busy else None
+
+    def poll(self, now: float) -> None:
+        """Visit the busy pipes, if it is time."""
+        if self._busy and self._visit_due <= now:
+            self._visit(now)
+
     def close(self) -> None:
         for life in list(self._lives):
             self.end(life)
@@ -135,13 +160,59 @@ class Outputs:
 
     def forget(self, pipe: "_Pipe") -> None:
         del self._pipes[pipe.fd]
-        self._epoll.unregister(pipe.fd)
+        if pipe.is_busy:
+            self._busy.remove(pipe)
+        else:
+            self._epoll.unregister(pipe.fd)
 
     def _take_turn(self, mask: int) -> None:
-        left = _TURN_BYTES
-        end = time.monotonic() + _TURN_SECONDS
-        while left > 0 and time.monotonic() < end and (ready := self._epoll.poll(0, 1)):
-            left -= max(_LEAST_COST, self._pipes[ready[0][0]].take())
+        now = time.monotonic()
+        left, end = _TURN_BYTES, now + _TURN_SECONDS
+        while left > 0 and now < end and (ready := self._epoll.poll(0, 1)):
+            pipe = self._pipes[ready[0][0]]
+            count = pipe.take()
+            if pipe.fd >= 0 and (count >= _MUCH or now - pipe.taken < _REST):
+                self._make_busy(pipe, now)
+            pipe.taken = now
+            left -= max(_LEAST_COST, count)
+            now = time.monotonic()
+
+    def _make_busy(self, pipe: "_Pipe", now: float) -> None:
+        self._epoll.unregister(pipe.fd)
+        pipe.widen()
+        pipe.is_busy = True
+        if not self._busy:
+            self._visit_due = now + _REST
+        self._busy.append(pipe)
+
+    def _make_quiet(self, pipe: "_Pipe") -> None:
+        try:
+            self._epoll.register(pipe.fd, READ)
+        except OSError:  # no watch left for it now: it goes on being visited
+            return
+        self._busy.remove(pipe)
+        pipe.is_busy = False
+
+    def _visit(self, now: float) -> None:
+        """Read each until it has given what it had, as far as the turn allows; those that come too late are the first
+        of the next one."""
+        left, end = _TURN_BYTES, now + _TURN_SECONDS
+        self._visit_due = now + _REST
+        for pipe in list(self._busy):
+            count = total = pipe.take()
+            while count == self.chunk and left > total:
+                count = pipe.take()
+                total += count
+            left -= max(_LEAST_COST, total)
+            if total >= self.chunk:
+                self._visit_due = now
+            if total == 0 and pipe.fd >= 0:
+                self._make_quiet(pipe)
+            elif pipe.fd >= 0:
+                self._busy.rotate(-1)
+            if left <= 0 or time.monotonic() > end:
+                self._visit_due = now
+                return
 
     def _output(
         self, place: str, inherited: int, opened: dict[str, int], life: int, worker: str, program: Program
@@ -183,14 +254,19 @@ class Outputs:
 
 
 class _Pipe:
-    """What comes from a life for one place. Owns the read end; `fd` is -1 once that is closed."""
+    """What comes from a life for one place. Owns the read end; `fd` is -1 once that is closed. `taken` is when it was
+    read last because it was ready, in seconds of the monotonic clock.
+    """
 
-    __slots__ = ("_outputs", "_partial", "_tail", "fd", "life", "log", "worker")
+    __slots__ = ("_is_wide", "_outputs", "_partial", "_tail", "fd", "is_busy", "life", "log", "taken", "worker")
 
     def __init__(self, outputs: Outputs, fd: int, log: Log, worker: str, life: int) -> None:
         self._outputs = outputs
         self._partial = b""
         self._tail = b""
+        self._is_wide = False
+        self.is_busy = False
+        self.taken = 0.0
         self.fd = fd
         self.log = log
         self.worker = worker
@@ -214,6 +290,13 @@ class _Pipe:
             self._partial = data[end:] if end else b""
             self._outputs.write(self, whole)
         return len(data)
+
+    def widen(self) -> None:
+        """Not always allowed: an ordinary user may have so much in all pipes together."""
+        if not self._is_wide:
+            self._is_wide = True
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, _WIDE)
 
     def drain(self) -> None:
         """Read what is in the pipe now, and not what is written meanwhile."""
