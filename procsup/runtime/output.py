@@ -7,7 +7,7 @@ life are remembered for its exit.
 
 Laws: nothing that a worker says can hold up the others. The pipes have an epoll set of their own, which the loop's one
 watches: however many workers there are and however much they say, a turn of the loop reads no more than _TURN_BYTES of
-it and for no longer than _TURN_SECONDS, but for the last read. Pipes that are ready take turns (epoll(7)).
+it and for no longer than _TURN_SECONDS, but for the last few reads. Pipes that are ready take turns (epoll(7)).
 """
 
 import contextlib
@@ -28,6 +28,8 @@ from procsup.runtime.spawn import SpawnFailure, Stdio
 
 _TURN_BYTES = 4 * 65536
 _TURN_SECONDS = 0.002
+_TOGETHER = 4
+"""Reads between two looks at the limits."""
 _LEAST_COST = 4096
 """Bytes that a read counts as at least."""
 
@@ -140,8 +142,12 @@ class Outputs:
     def _take_turn(self, mask: int) -> None:
         left = _TURN_BYTES
         end = time.monotonic() + _TURN_SECONDS
-        while left > 0 and time.monotonic() < end and (ready := self._epoll.poll(0, 1)):
-            left -= max(_LEAST_COST, self._pipes[ready[0][0]].take())
+        while left > 0 and time.monotonic() < end:
+            ready = self._epoll.poll(0, _TOGETHER)
+            for fd, _ in ready:
+                left -= max(_LEAST_COST, self._pipes[fd].take())
+            if len(ready) < _TOGETHER:  # all had their turn; meanwhile they may write more at a time
+                return
 
     def _output(
         self, place: str, inherited: int, opened: dict[str, int], life: int, worker: str, program: Program
