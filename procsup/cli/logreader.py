@@ -14,13 +14,14 @@ the next file. So nothing is missed or read twice, unless all files of a log are
 
 import os
 import stat
-from collections.abc import Iterator
 
 from procsup.cli.logstart import Start, start_of_last, start_since
 
 _CHUNK = 256 * 1024
 _LONGEST = 16 * 1024 * 1024
 """Bytes of a line that has not ended which are kept; what follows them is another line."""
+_TRIES = 100
+"""To open the files of a log while it is not rotated."""
 
 
 class LogReader:
@@ -36,7 +37,7 @@ class LogReader:
 
     def __init__(self, path: str, count: int | None = None, since: float | None = None) -> None:
         self.path = path
-        self._files = list(open_files(path))[::-1]
+        self._files = _open_files(path)
         """Those yet to be read, from the oldest to the youngest"""
         self.has_file = bool(self._files)
         start = Start(0, 0)
@@ -44,8 +45,7 @@ class LogReader:
             start = start_since(since, self._files, path)
         if self._files and count is not None:
             start = max(start, start_of_last(count, self._files))
-        for fd in self._files[: start.file]:
-            os.close(fd)
+        _close_all(self._files[: start.file])
         del self._files[: start.file]
         self._offset = start.offset
         """In the first of them"""
@@ -71,8 +71,8 @@ class LogReader:
         return self._rest
 
     def close(self) -> None:
-        while self._files:
-            os.close(self._files.pop())
+        _close_all(self._files)
+        self._files.clear()
 
     def _next_chunk(self) -> bytes:
         while self._files or self._find_younger():
@@ -108,18 +108,38 @@ class LogReader:
             return False
         if there.st_size == 0 or (mine is not None and os.path.samestat(there, mine)):
             return False
-        younger = _opened_younger(self.path, mine)
+        younger = _open_files(self.path, mine)
         self._files += younger
         return bool(younger)
 
 
-def open_files(path: str) -> Iterator[int]:
-    """The files of a log, opened to be read, from the youngest to the oldest; who takes one closes it. In a rotation a
-    number may be free for a moment, and a file have another number when its turn comes; each is met once.
+def _open_files(path: str, mine: os.stat_result | None = None) -> list[int]:
+    """The files of a log, or those that are younger than `mine`, from the oldest to the youngest. If `mine` has no
+    number any more, because it was removed or renamed otherwise, those are younger that were written later.
 
     Raises:
         OSError: one of them cannot be opened.
     """
+    for _ in range(_TRIES):
+        youngest = _id_at(path)
+        found, is_met = _scan(path, mine)
+        if _id_at(path) == youngest:
+            break
+        _close_all(found)  # a second rotation meanwhile would have mixed them up
+    else:
+        found, is_met = _scan(path, mine)
+    if mine is None or is_met:
+        return found
+    older = [fd for fd in found if os.fstat(fd).st_mtime_ns <= mine.st_mtime_ns]
+    _close_all(older)
+    return [fd for fd in found if fd not in older]
+
+
+def _scan(path: str, mine: os.stat_result | None) -> tuple[list[int], bool]:
+    """Also whether `mine` was met. During a rotation one number is free for a moment, and a file may be met twice, as
+    its number becomes the next one.
+    """
+    found: list[int] = []
     met: set[tuple[int, int]] = set()
     number = missing = 0
     while missing < 2:
@@ -130,27 +150,15 @@ def open_files(path: str) -> Iterator[int]:
             continue
         missing = 0
         status = os.fstat(fd)
-        known = status.st_dev, status.st_ino
-        if known in met:
+        if mine is not None and os.path.samestat(status, mine):
+            os.close(fd)
+            return found, True
+        if (status.st_dev, status.st_ino) in met:
             os.close(fd)
             continue
-        met.add(known)
-        yield fd
-
-
-def _opened_younger(path: str, mine: os.stat_result | None) -> list[int]:
-    """From the oldest to the youngest. If `mine` has no number any more, because it was removed or renamed otherwise,
-    those are younger that were written later."""
-    found: list[int] = []
-    for fd in open_files(path):
-        if mine is not None and os.path.samestat(os.fstat(fd), mine):
-            os.close(fd)
-            return found
+        met.add((status.st_dev, status.st_ino))
         found.insert(0, fd)
-    older = [fd for fd in found if mine is not None and os.fstat(fd).st_mtime_ns <= mine.st_mtime_ns]
-    for fd in older:
-        os.close(fd)
-    return [fd for fd in found if fd not in older]
+    return found, False
 
 
 def _opened(path: str) -> int:
@@ -163,3 +171,16 @@ def _opened(path: str) -> int:
         return fd
     os.close(fd)
     return -1
+
+
+def _id_at(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _close_all(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -7,7 +7,7 @@ life are remembered for its exit.
 
 Laws: nothing that a worker says can hold up the others. The pipes have an epoll set of their own, which the loop's one
 watches: however many workers there are and however much they say, a turn of the loop reads no more than _TURN_BYTES of
-it and for no longer than _TURN_SECONDS, but for the last reads. Pipes that are ready take turns (epoll(7)).
+it and for no longer than _TURN_SECONDS, but for the last read. Pipes that are ready take turns (epoll(7)).
 
 A pipe that has much to carry is busy: it is widened, it is not watched, and it is visited every _REST instead, until a
 visit finds nothing. To be watched costs the writer of many short lines as much as the writing, for every write wakes
@@ -33,6 +33,7 @@ from procsup.runtime.spawn import SpawnFailure, Stdio
 
 _TURN_BYTES = 4 * 65536
 _TURN_SECONDS = 0.002
+
 _LEAST_COST = 4096
 """Bytes that a read counts as at least."""
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from procsup.cli import logreader
 from procsup.cli.logreader import LogReader
 from procsup.core.spec import LogSettings
 from procsup.runtime.logfile import Log, LogFiles
@@ -295,6 +296,27 @@ def test_file_is_not_read_anew_between_the_two_steps_of_moving_a_line(book: Book
     assert read_all(reader) == []
     book.append(b"two\n")
     assert read_all(reader) == [b"two"]
+
+
+@pytest.mark.parametrize("rotations", [1, 2, 3])
+@pytest.mark.parametrize("opened", [1, 2, 3])
+def test_files_are_in_order_though_the_log_is_rotated_while_they_are_opened(
+    small: Book, monkeypatch: pytest.MonkeyPatch, opened: int, rotations: int
+) -> None:
+    """The log is rotated so many times once so many of its files are open."""
+    small.append(numbered(0, 6))
+    open_file = logreader._opened
+    left = [opened]
+
+    def open_and_rotate(path: str) -> int:
+        left[0] -= 1
+        fd = open_file(path)
+        if left[0] == 0:
+            small.append(numbered(6, 6 + 2 * rotations))
+        return fd
+
+    monkeypatch.setattr(logreader, "_opened", open_and_rotate)
+    assert small.shown() == numbered(0, 6 + 2 * rotations).split()
 
 
 @given(

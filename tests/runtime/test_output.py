@@ -53,8 +53,8 @@ class Speaker:
         written = 0
         while written < len(data):
             written += os.write(self.stdio[stream], data[written : written + 65536])
-            self.loop.turn(0)
-        self.loop.turn(0)
+            turn(self.loop, self.outputs)
+        turn(self.loop, self.outputs)
 
     def say_without_being_read(self, data: bytes, stream: int = 1) -> None:
         os.write(self.stdio[stream], data)
@@ -81,6 +81,14 @@ class Speaker:
     def close(self) -> None:
         self.fall_silent()
         self.outputs.close()
+
+
+def turn(loop: Loop, outputs: Outputs) -> None:
+    """As the daemon's, when the time for busy pipes has come."""
+    loop.turn(0)
+    due = outputs.next_poll()
+    if due is not None:
+        outputs.poll(due)
 
 
 @pytest.fixture
@@ -228,7 +236,7 @@ def test_even_the_largest_pipe_is_read_to_its_end(speaker: Speaker) -> None:
 @pytest.mark.parametrize("length", [300_000, 5 * 65536])
 def test_endless_line_is_written_in_parts_and_not_kept(speaker: Speaker, length: int) -> None:
     speaker.say(b"x" * length)
-    assert len(speaker.written()) >= length - 2 * 65536
+    assert len(speaker.written()) >= length - 3 * 65536
     speaker.end()
     assert speaker.written() == b"x" * length + b"\n"
 
@@ -237,7 +245,7 @@ def test_closed_pipe_is_let_go_and_the_life_goes_on(speaker: Speaker) -> None:
     before = len(os.listdir("/proc/self/fd"))
     speaker.say(b"one\ntw")
     speaker.fall_silent()
-    speaker.loop.turn(0)
+    turn(speaker.loop, speaker.outputs)
     assert len(os.listdir("/proc/self/fd")) == before - 2 + 1  # both ends; the log is open now
     speaker.end()
     assert speaker.written() == b"one\ntw\n"
@@ -318,6 +326,38 @@ def test_one_turn_of_the_loop_reads_a_bounded_amount(loop: Loop, tmp_path: Path)
     outputs.close()
 
 
+def test_one_visit_to_busy_pipes_reads_a_bounded_amount(loop: Loop, tmp_path: Path) -> None:
+    outputs = Outputs(loop, str(tmp_path), LogFiles(), lambda *lost: None)
+    pipes = [outputs.open(life, f"root/w{life}", Program(("a",))) for life in range(50)]
+    line = b"x" * 65535 + b"\n"
+    for pipe in pipes:
+        os.write(pipe.stdout, line)
+    while any(not has_room(pipe.stdout) for pipe in pipes):
+        loop.turn(0)
+    before = sum(path.stat().st_size for path in tmp_path.glob("w*.log"))
+    for pipe in pipes:
+        os.write(pipe.stdout, line)
+
+    due = outputs.next_poll()
+    assert due is not None
+    outputs.poll(due)
+
+    written = sum(path.stat().st_size for path in tmp_path.glob("w*.log")) - before
+    assert 0 < written <= 4 * 65536
+    for pipe in pipes:
+        outputs.release(pipe)
+    outputs.close()
+
+
+def test_pipe_that_is_no_longer_busy_is_watched_again(speaker: Speaker) -> None:
+    speaker.say(b"x" * 65535 + b"\n")
+    while speaker.outputs.next_poll() is not None:
+        turn(speaker.loop, speaker.outputs)
+    speaker.say_without_being_read(b"again\n")
+    speaker.loop.turn(0)
+    assert speaker.written().endswith(b"again\n")
+
+
 def test_those_who_always_have_something_to_say_take_turns(loop: Loop, tmp_path: Path) -> None:
     outputs = Outputs(loop, str(tmp_path), LogFiles(), lambda *lost: None)
     pipes = [outputs.open(life, f"root/w{life}", Program(("a",))) for life in range(50)]
@@ -328,7 +368,7 @@ def test_those_who_always_have_something_to_say_take_turns(loop: Loop, tmp_path:
         for pipe in pipes:
             if has_room(pipe.stdout):
                 os.write(pipe.stdout, line * 8)
-        loop.turn(0)
+        turn(loop, outputs)
 
     sizes = [path.stat().st_size for path in tmp_path.glob("w*.log")]
     assert len(sizes) == 50
