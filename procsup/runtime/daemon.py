@@ -13,10 +13,9 @@ import functools
 import gc
 import os
 import signal
-import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import assert_never
 
 from procsup import __version__
@@ -38,6 +37,7 @@ from procsup.runtime import lock
 from procsup.runtime.api import Api, signal_number
 from procsup.runtime.control import Control
 from procsup.runtime.dispatch import Dispatcher
+from procsup.runtime.failure import complain
 from procsup.runtime.guardian import Link
 from procsup.runtime.inheritance import initial_environment, leave_behind
 from procsup.runtime.ladder import strongest_remains
@@ -77,7 +77,6 @@ def run(
     Raises:
         CannotRun: the places cannot be had; nothing was started.
     """
-    leave_behind()
     for folder, what in (
         (places.state_dir, "the state"),
         (places.log_dir, "the logs"),
@@ -85,11 +84,12 @@ def run(
     ):
         lock.make_folder(folder, what)
     locks = [
-        lock.hold(os.path.join(places.state_dir, "lock"), f"the state directory {places.state_dir}"),
-        lock.hold(f"{places.socket}.lock", f"the socket {places.socket}"),
+        lock.hold(os.path.join(places.state_dir, "lock"), f"the state directory {places.state_dir}", link.guardian),
+        lock.hold(f"{places.socket}.lock", f"the socket {places.socket}", link.guardian),
     ]
     link.share(locks)
-    daemon = Daemon(config, places, link, locks, on_event, on_up, log_files or LogFiles(), on_lines)
+    daemon = Daemon(config, places, link, on_event, on_up, log_files or LogFiles(), on_lines)
+    leave_behind()  # now that every signal is taken
     try:
         return daemon.run()
     finally:
@@ -106,7 +106,6 @@ class Daemon:
         config: Config,
         places: Places,
         link: Link,
-        locks: Sequence[int],
         on_event: Callable[[JournalEvent], None],
         on_up: Callable[[], None] | None,
         log_files: LogFiles,
@@ -115,7 +114,6 @@ class Daemon:
         self._config = config
         self._places = places
         self._link = link
-        self._locks = locks
         self._on_event = on_event
         self._on_up = on_up
         self._events: list[Event] = []
@@ -127,7 +125,7 @@ class Daemon:
         """The guardian has died."""
         self._mark = mark_of(os.getpid())
         self._loop = Loop()
-        self._loop.watch(link.fileno(), READ, self._lose_guardian)
+        self._loop.watch(link.fileno(), READ, self._hear_end_of_link)
         self._node = Node(config.tree)
         self._spawner = Spawner(initial_environment(), self._mark, self._loop.wakeup_fd)
         self._spawner.raise_limit()
@@ -163,7 +161,7 @@ class Daemon:
         return _BUG if self._has_bug else self._end.status
 
     def close(self) -> None:
-        if self._is_orphan:
+        if self._is_orphan or os.getppid() != self._link.guardian:
             kill_marked(self._mark)
         self._tidy()
         self._outputs.close()
@@ -197,6 +195,8 @@ class Daemon:
         now = time.monotonic()
         self._reaper.poll(now)
         self._outputs.poll(now)
+        if os.getppid() != self._link.guardian:  # before anything follows from deaths: orphans were out of sight
+            self._lose_guardian()
         deadline = self._node.next_deadline()
         if deadline is not None and deadline <= now:
             self._events.append(TimePassed())
@@ -322,14 +322,17 @@ class Daemon:
     def _stop(self) -> None:
         self._events.append(ShutdownRequested())
 
-    def _lose_guardian(self, mask: int) -> None:
-        """Nobody would end what is left if we died now: end the tree at once."""
+    def _hear_end_of_link(self, mask: int) -> None:
+        """It comes before we are given another parent."""
         self._loop.forget(self._link.fileno())
-        self._is_orphan = True
-        sys.stderr.write("procsup: the guardian has died, so the tree is being stopped\n")
-        for fd in self._locks:
-            lock.mark_as_ending(fd)
-        self._events.append(ShutdownRequested(hurried=True))
+        self._lose_guardian()
+
+    def _lose_guardian(self) -> None:
+        """Nobody would end what is left if we died now: end the tree at once."""
+        if not self._is_orphan:
+            self._is_orphan = True
+            complain("the guardian has died, so the tree is being stopped")
+            self._events.append(ShutdownRequested(hurried=True))
 
     # The end
 
@@ -341,12 +344,12 @@ class Daemon:
 
     def _confess(self) -> None:
         self._has_bug = True
-        sys.stderr.write(f"procsup: a bug of procsup; the tree is being stopped:\n{traceback.format_exc()}")
+        complain(f"a bug of procsup; the tree is being stopped:\n{traceback.format_exc()}")
         self._events.append(ShutdownRequested())
 
     def _abandon(self) -> None:
         """The node cannot be asked any more: KILL whatever lives, latest first."""
-        sys.stderr.write(f"procsup: a bug in the core of procsup; every worker is killed:\n{traceback.format_exc()}")
+        complain(f"a bug in the core of procsup; every worker is killed:\n{traceback.format_exc()}")
         for life in reversed(self._reaper.remaining):
             self._reaper.signal(life, signal.SIGKILL)
 

@@ -22,14 +22,6 @@ def reap_any() -> tuple[int, int] | None:
     return (pid, status) if pid else None
 
 
-def wait_for_any() -> tuple[int, int] | None:
-    """The same of the next child that ends, or None when there is no child."""
-    try:
-        return os.waitpid(-1, 0)
-    except ChildProcessError:
-        return None
-
-
 def wait_for(pid: int) -> int:
     """Reap a child that is no worker and ends by itself; its exit status, or 128 and the signal that ended it."""
     return exit_status(os.waitpid(pid, 0)[1])
