@@ -20,7 +20,7 @@ from typing import assert_never
 
 from procsup import __version__
 from procsup.config.config import Config
-from procsup.core.actions import Action, End, Record, Reply, Signal, Spawn
+from procsup.core.actions import Action, Cancel, End, Record, Reply, Signal, Spawn
 from procsup.core.events import (
     Booted,
     Emptied,
@@ -245,8 +245,12 @@ class Daemon:
                 self._records.append((action, time.time(), time.monotonic()))
             case Spawn():
                 self._spawn(action)
+            case Cancel(life=life):
+                self._dispatcher.cancel(life)
             case Signal(life=life, signal=name):
-                self._reaper.signal(life, signal_number(name))
+                number = signal_number(name)
+                if number != signal.SIGKILL or not self._dispatcher.kill(life):
+                    self._reaper.signal(life, number)
             case Reply():
                 self._api.on_reply(action)
             case End():
@@ -277,7 +281,7 @@ class Daemon:
         if cgroup >= 0 or not self._spawner.is_plain(program):
             order = self._spawner.order(program, action.path, action.starts)
             told = functools.partial(self._has_spawned, action)
-            self._dispatcher.dispatch(order, (*self._spawner.descriptors(stdio), *_real(cgroup)), told)
+            self._dispatcher.dispatch(action.life, order, (*self._spawner.descriptors(stdio), *_real(cgroup)), told)
             for fd in _real(cgroup):
                 os.close(fd)
             return

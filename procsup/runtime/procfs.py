@@ -19,6 +19,8 @@ _SURELY_WHOLE = 4000
 """Bytes: of a longer list one reading may give a part, as the kernel fills one page at a time."""
 
 _DEAD = (b"Z", b"X")
+_PF_FORKNOEXEC = 0x40
+"""include/linux/sched.h, since Linux 2.6"""
 _NOT_THERE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 
@@ -47,6 +49,15 @@ def stat_of(pid: int) -> Stat | None:
     if not fields:
         return None
     return Stat(pid, fields[0], *(int(fields[number]) for number in (1, 2, 3, 17, 19)))
+
+
+def has_executed(pid: int) -> bool:
+    """Whether it has executed a program since it was forked, also of a zombie. True when that cannot be known."""
+    try:
+        text = _read(f"/proc/{pid}/stat")
+    except OSError:
+        return True
+    return not text or not int(text[text.rindex(b")") + 2 :].split(b" ", 7)[6]) & _PF_FORKNOEXEC
 
 
 def all_stats() -> Iterator[Stat]:
