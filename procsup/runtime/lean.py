@@ -34,12 +34,15 @@ class LeanThread:
         self._result: int | BaseException = 0
         self._ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         kept = sorted({0, 1, 2, its.fileno(), *(fd for fd in keep if fd >= 0)})
+        thread = threading.Thread(target=self._work, args=(its.fileno(), kept), daemon=True)
         with its:  # the thread has its own copy once it has answered
             try:
-                threading.Thread(target=self._work, args=(its.fileno(), kept), daemon=True).start()
+                thread.start()
                 self._take_result()
             except (OSError, RuntimeError):
                 self.close()
+                if thread.ident is not None:  # it ends
+                    thread.join()
                 raise
 
     def call(self, job: Callable[[list[int]], int], fds: Sequence[int]) -> int:

@@ -233,8 +233,8 @@ def test_orphan_of_one_worker_is_not_touched_by_the_end_of_another(supervise: Su
     daemon = supervise(
         tree(
             supervisor("root", ["a", "b"], **ENDLESS),
-            worker("a", leaves_an_orphan(LISTENS, STAYS), shutdown="100ms"),
-            worker("b", leaves_an_orphan(LISTENS, STAYS), shutdown="100ms"),
+            worker("a", leaves_an_orphan(LISTENS, STAYS), shutdown="10s"),
+            worker("b", leaves_an_orphan(LISTENS, STAYS), shutdown="10s"),
         )
     )
     mine, others = orphan_of(daemon, "a"), orphan_of(daemon, "b")
