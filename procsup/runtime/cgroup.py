@@ -19,8 +19,9 @@ import time
 from collections.abc import Collection, Iterator
 
 from procsup.runtime import procfs
+from procsup.runtime.kill import send_exactly
 from procsup.runtime.procfs import Stat
-from procsup.runtime.remains import Worker, send_exactly
+from procsup.runtime.remains import Worker
 
 _PREFIX = "procsup-"
 _LONGEST = 200

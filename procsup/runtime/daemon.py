@@ -151,6 +151,7 @@ class Daemon:
 
     def run(self) -> int:
         self._events.append(Booted(os.getpid(), self._config.file, __version__))
+        self._check_guardian()
         try:
             while self._end is None:
                 self._turn()
@@ -195,8 +196,7 @@ class Daemon:
         now = time.monotonic()
         self._reaper.poll(now)
         self._outputs.poll(now)
-        if os.getppid() != self._link.guardian:  # before anything follows from deaths: orphans were out of sight
-            self._lose_guardian()
+        self._check_guardian()  # before anything follows from the deaths: orphans may have been out of sight
         deadline = self._node.next_deadline()
         if deadline is not None and deadline <= now:
             self._events.append(TimePassed())
@@ -331,6 +331,10 @@ class Daemon:
         self._loop.forget(self._link.fileno())
         self._lose_guardian()
 
+    def _check_guardian(self) -> None:
+        if os.getppid() != self._link.guardian:
+            self._lose_guardian()
+
     def _lose_guardian(self) -> None:
         """Nobody would end what is left if we died now: end the tree at once."""
         if not self._is_orphan:
@@ -375,4 +379,3 @@ def _journal_event(record: Record, wall: float, mono: float) -> JournalEvent:
     return JournalEvent(
         record.seq, f"{stamp}.{micros:06d}Z", round(mono, 6), record.event, record.path, record.cause, details
     )
-

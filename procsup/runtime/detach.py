@@ -1,9 +1,9 @@
 """Detaching: the daemon goes on in the background, and whoever called returns when the tree is up.
 
 Guardian and daemon are below a fork of the caller, in sessions of their own. The daemon complains about its file where
-the caller does (the file may be one of the caller's descriptors, too); then it lets go of the terminal and of whatever
-else the caller had open, for a log file. It tells the caller over a pipe where that is, and
-that the tree is up; if it ends before that, the guardian's exit status tells, and the log has the story.
+the caller does (the file may be one of the caller's descriptors, too); then it lets go of the terminal, and of whatever
+else the caller had open, for a log file. It tells the caller over a pipe where that is, and that the tree is up; if it
+ends before that, the guardian's exit status tells, and the log has the story.
 """
 
 import contextlib

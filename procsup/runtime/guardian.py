@@ -4,7 +4,7 @@ It is what the shell, systemd or a container sees. It passes signals on to the d
 daemon's status; and when the daemon is gone, however it died, it kills every process that is left below it, and only
 then ends itself (leftovers.py). For that it is a child subreaper (prctl(2)): whoever of the tree loses its parent
 becomes its child, also one that has forked twice and left its session. As process 1 of a container it reaps strangers
-in the same way. Children that it had before the daemon (`exec procsup run FILE > >(tee log)`) are not the tree's.
+in the same way. Children that it had before the daemon (`exec procsup run FILE 2> >(tee log)`) are not the tree's.
 
 It holds the daemon's locks too, so that no new daemon starts before it is done. The daemon in turn sees the guardian's
 end as the end of their link, and ends (daemon.py).

@@ -3,6 +3,9 @@
 A lock is a flock(2) on a file beside what it guards. The kernel lets go of it when the last holder of the descriptor
 dies, however it dies, so that a lock is never stale; what a dead daemon left behind (its socket) may be removed by
 whoever holds the lock. The file stays: removing it would let two daemons lock two files of one name.
+
+The daemon and its guardian hold it both. In the file stand their pids, which tell whether the lock is held by a healthy
+pair or by one that is left of it, and is about to let go once nothing of its tree is left.
 """
 
 import fcntl

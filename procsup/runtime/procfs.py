@@ -60,6 +60,12 @@ def has_executed(pid: int) -> bool:
     return not text or not int(text[text.rindex(b")") + 2 :].split(b" ", 7)[6]) & _PF_FORKNOEXEC
 
 
+def is_still_alive(stat: Stat) -> bool:
+    """Whether this very process is, and not a successor that got its pid."""
+    now = stat_of(stat.pid)
+    return now is not None and now.is_alive and now.started == stat.started
+
+
 def all_stats() -> Iterator[Stat]:
     """Of every process that we can see."""
     for name in os.listdir("/proc"):

@@ -24,8 +24,9 @@ from typing import NamedTuple
 
 from procsup.core.reason import ExitCode, KilledBySignal, WorkerExit
 from procsup.runtime import group, wait
+from procsup.runtime.kill import send_exactly
 from procsup.runtime.loop import READ, Loop
-from procsup.runtime.remains import NothingBeyond, Remains, Worker, send_exactly
+from procsup.runtime.remains import NothingBeyond, Remains, Worker
 
 _FIRST_LOOK = 0.001
 _LAST_LOOK = 0.05
@@ -275,4 +276,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"SIG{number}"
-

@@ -19,7 +19,6 @@ would be killed for it. Hence:
     4. What is known of an orphan is known of its pid and start time.
 """
 
-import contextlib
 import os
 import signal
 import time
@@ -28,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from procsup.runtime import procfs
+from procsup.runtime.kill import send_exactly
 from procsup.runtime.procfs import Stat
 
 
@@ -164,6 +164,7 @@ class Orphans:
         present = frozenset(map(int, text.split()))
         if os.getpid() not in present and self._known:
             return  # the guardian has died; who is known by now stays so
+        self._text = b""  # until all is known
         for gone in self._known.keys() - present:
             self._disown(gone)
         if now >= self._check_due:
@@ -266,25 +267,3 @@ def _living_outside(group: int, root: int) -> dict[int, Stat]:
 def _is_alive(pid: int) -> bool:
     stat = procfs.stat_of(pid)
     return stat is not None and stat.is_alive
-
-
-def send_exactly(stat: Stat, number: int) -> None:
-    """Send a signal to this very process, if it is still there: not to a successor that got its pid."""
-    pidfd = _pidfd_of(stat.pid)
-    now = procfs.stat_of(stat.pid)
-    if now is not None and now.started == stat.started:
-        with contextlib.suppress(OSError):
-            if pidfd >= 0:
-                signal.pidfd_send_signal(pidfd, number)
-            else:
-                os.kill(stat.pid, number)
-    if pidfd >= 0:
-        os.close(pidfd)
-
-
-def _pidfd_of(pid: int) -> int:
-    """-1 where there is none, or none is to be had: then the start time alone must do."""
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        return -1

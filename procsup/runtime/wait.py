@@ -22,6 +22,15 @@ def reap_any() -> tuple[int, int] | None:
     return (pid, status) if pid else None
 
 
+def is_child(pid: int) -> bool:
+    """Whether this is a child of ours that was not reaped yet."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def wait_for(pid: int) -> int:
     """Reap a child that is no worker and ends by itself; its exit status, or 128 and the signal that ended it."""
     return exit_status(os.waitpid(pid, 0)[1])

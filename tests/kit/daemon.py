@@ -246,6 +246,13 @@ class Daemon:
         return False
 
 
+def daemon_below(guardian: int) -> list[int]:
+    """The pid of the daemon, also of one that has not come to its lock yet; [] when there is none (yet)."""
+    with contextlib.suppress(ProcessLookupError):
+        return [pid for pid in processes.children_of(guardian)[:1] if processes.stat_of(pid).session == pid]
+    return []
+
+
 def _lines(path: Path) -> list[str]:
     """Whole lines only."""
     text = path.read_text() if path.exists() else ""

@@ -17,9 +17,17 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+import pytest
+
 from tests.kit import processes
 from tests.kit.processes import Process
 from tests.kit.wait import DEADLINE
+from tests.runtime.test_chaos import can_unshare
+
+INSIDE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""Process 1 of a pid namespace of its own."""
+
+in_a_namespace = pytest.mark.skipif(not can_unshare(), reason="no new pid namespace can be had here")
 
 _PROGRAM = """
 import os, signal, sys

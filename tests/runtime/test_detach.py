@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from tests.kit import processes
-from tests.kit.daemon import Daemon
+from tests.kit.daemon import Daemon, daemon_below
 from tests.kit.fixtures import Supervise
 from tests.kit.trees import tree, worker
 from tests.kit.wait import DEADLINE, wait_until
 from tests.runtime.test_guardian import take_terminal
-from tests.runtime.test_killed import daemon_below
 
 Detach = Callable[..., Daemon]
 
@@ -123,7 +122,7 @@ def waiting(detach: Detach, tmp_path: Path) -> Iterator[tuple[Daemon, FileIO]]:
 
 
 def test_caller_ends_with_137_and_the_story_when_the_daemon_was_killed_before_the_tree_was_up(
-    waiting: tuple[Daemon, FileIO]
+    waiting: tuple[Daemon, FileIO],
 ) -> None:
     caller, _ = waiting
     (guardian,) = processes.children_of(caller.guardian)

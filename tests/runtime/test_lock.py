@@ -15,11 +15,10 @@ import pytest
 
 from procsup.runtime import lock
 from procsup.runtime.failure import CannotRun
-from tests.kit.daemon import Daemon
+from tests.kit.daemon import Daemon, daemon_below
 from tests.kit.fixtures import Supervise
 from tests.kit.trees import ALONE, SLEEP, sh, worker
 from tests.kit.wait import DEADLINE, let_pass, wait_until
-from tests.runtime.test_killed import daemon_below
 
 TREE = worker("a")
 ALONE_TREE = worker("a", sh(f"{ALONE}; exec sleep 1000"))

@@ -6,8 +6,7 @@ import pytest
 
 from procsup.runtime.remains import Orphans
 from tests.kit.wait import let_pass
-from tests.runtime.guarded import Guarded
-from tests.runtime.test_guardian import INSIDE, in_a_namespace
+from tests.runtime.guarded import INSIDE, Guarded, in_a_namespace
 
 PRELUDE = """
 import ctypes
