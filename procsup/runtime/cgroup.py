@@ -66,7 +66,10 @@ class Cgroups:
         folder = self._folders.get(worker.life)
         if folder is None or not _is_populated(folder):
             return ()
-        return [stat for stat in _members(folder) if stat.is_alive and stat.group != worker.pid]
+        members = [stat for stat in _members(folder) if stat.is_alive]
+        if not members and _is_populated(folder):
+            raise BlockingIOError(errno.EAGAIN, "who is in it forks and ends faster than we can look")
+        return [stat for stat in members if stat.group != worker.pid]
 
     def kill_beyond(self, worker: Worker) -> None:
         folder = self._folders.get(worker.life)
