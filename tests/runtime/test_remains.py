@@ -191,11 +191,15 @@ say("killed")
 def test_pid_of_an_orphan_that_was_given_to_an_orphan_of_another_worker_is_that_ones() -> None:
     """Nobody looked while the first ended and the second came."""
     work = """
+def on_signal():
+    signal.sigwait([signal.SIGUSR1])
+    in_a_group_of_its_own()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 remains = Orphans(link.guardian, MARK)
-first, second = (worker_that(lambda: os.read(0, 2) and in_a_group_of_its_own(), n, f"root/{n}") for n in (1, 2))
-remains.adopt(first)
-remains.adopt(second)
-say("ready")
+first, second = (worker_that(on_signal, life=life, name=f"root/{life}") for life in (1, 2))
+for worker in (first, second):
+    remains.adopt(worker)
+os.kill(first.pid, signal.SIGUSR1)
 reap(first)
 remains.look()
 (old,) = pids(remains.beyond(first))
@@ -204,17 +208,17 @@ while os.path.exists(f"/proc/{old}"):
     pass
 with open("/proc/sys/kernel/ns_last_pid", "w") as last:
     last.write(str(old - 1))
-say("again")
+os.kill(second.pid, signal.SIGUSR1)
 reap(second)
+say("again")
+hear()
 remains.look()
 say(pids(remains.beyond(first)))
 say(pids(remains.beyond(second)) == [old])
 """
     with Guarded(f"{work}return 0", before=PRELUDE, inside=INSIDE) as guarded:
-        assert guarded.line() == "ready"
-        guarded.say("1")
         assert guarded.line() == "again"
         let_pass(1.1)  # no pid comes round within a second
-        guarded.say("2")
+        guarded.say("look")
         assert [guarded.line(), guarded.line()] == ["[]", "True"]
         assert guarded.wait() == 0
