@@ -1,5 +1,6 @@
 """Workers' output through a whole daemon: where it leads, what a disk that fails costs, and how it is read again."""
 
+import contextlib
 import os
 import re
 import signal
@@ -94,11 +95,20 @@ def test_usr1_lets_go_of_a_renamed_log(supervise: Supervise) -> None:
     wait_until(lambda: old.read_bytes() == b"line\n" * 2, "the renamed file is written on")
 
     daemon.send_signal(signal.SIGUSR1)
-    daemon.call("version")
+    wait_until(lambda: str(old) not in open_files(daemon.pid), "the daemon has let go of it")
     daemon.open_gate()
 
     wait_for_log(daemon, "a", b"line\n")
     assert old.read_bytes() == b"line\n" * 2
+
+
+def open_files(pid: int) -> list[str]:
+    folder = Path(f"/proc/{pid}/fd")
+    found = []
+    for entry in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.append(os.readlink(entry))
+    return found
 
 
 def test_removed_log_is_made_anew(supervise: Supervise) -> None:
