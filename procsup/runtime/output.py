@@ -287,7 +287,7 @@ class _Pipe:
         if end == 0 and len(self._partial) + len(data) <= _LONGEST_HELD:
             self._partial += data
         else:
-            whole = self._partial + (data[:end] or data)
+            whole = self._partial + memoryview(data)[: end or None]
             self._partial = data[end:] if end else b""
             self._outputs.write(self, whole)
         return len(data)
