@@ -233,7 +233,7 @@ class Outputs:
                 place = os.path.join(self._log_dir, f"{_name(worker)}.log")
         if place not in opened:
             with _stage("pipe"):
-                opened[place] = self._open_pipe(life, worker, Log(place, program.log))
+                opened[place] = self._open_pipe(life, worker, Log(place, program.log, _name(worker)))
         return opened[place]
 
     def _open_pipe(self, life: int, worker: str, log: Log) -> int:
