@@ -65,6 +65,14 @@ class Letter:
             self._make = None
         return self._made
 
+    def can_be_opened(self) -> bool:
+        with Held():
+            try:
+                self.open()
+            except Exception:  # noqa: BLE001  # of the user's code, which has told him already
+                return False
+        return True
+
 
 class Mailbox:
     """`node` and `channel` are there when the process has them."""
@@ -277,11 +285,13 @@ class Mailbox:
         return self._last_letter > number
 
     def _open(self, number: int) -> object:
-        """What cannot be opened is lost."""
+        """What cannot be opened is lost; but what a handler of a signal raised meanwhile says nothing about it."""
+        letter = self._letters[number]
         try:
-            return self._letters[number].open()
+            return letter.open()
         except Exception:
-            self._remove(number)
+            if not letter.can_be_opened():
+                self._remove(number)
             raise
 
     def _remove(self, number: int) -> None:

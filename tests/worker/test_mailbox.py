@@ -160,6 +160,25 @@ def test_a_handler_that_raises_while_waiting_costs_no_message() -> None:
     assert seen == list(range(100))
 
 
+class Interrupting:
+    """When it is opened, a signal comes."""
+
+    def __reduce__(self) -> tuple[object, tuple[int, int]]:
+        return os.kill, (os.getpid(), signal.SIGUSR1)
+
+
+def test_a_handler_that_raises_while_a_message_is_opened_does_not_cost_it() -> None:
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        send(self_(), Interrupting())
+        with pytest.raises(Interrupted):
+            receive(timeout=DEADLINE)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert receive(timeout=0) is None  # what os.kill returned
+
+
 # Timers
 
 
