@@ -24,6 +24,15 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class BecameReady:
+    """What the spec's `ready` speaks of has happened, after Started of this life. It may come too late, or twice; of a
+    worker that is ready at exec it need not come.
+    """
+
+    life: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpawnFailed:
     """No process came to be. `stage` and `errno` as in reason.StartFailed."""
 
@@ -84,4 +93,15 @@ class TimePassed:
     """Nothing but that: timers may have expired."""
 
 
-Event = Booted | Started | SpawnFailed | Exited | Emptied | OutputLost | Called | ShutdownRequested | TimePassed
+Event = (
+    Booted
+    | Started
+    | BecameReady
+    | SpawnFailed
+    | Exited
+    | Emptied
+    | OutputLost
+    | Called
+    | ShutdownRequested
+    | TimePassed
+)
