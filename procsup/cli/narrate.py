@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from procsup.cli.paint import Meaning, Paint, plain
 from procsup.cli.printable import padded, printable, shortened
-from procsup.cli.reasons import reason_in_words, why_the_tree_is_down
+from procsup.cli.reasons import error_in_words, reason_in_words, why_the_tree_is_down
 from procsup.cli.units import about, exactly
 
 _NARROWEST, _WIDEST = 12, 24
@@ -136,6 +136,10 @@ class Narrator:
                 return Told(who, f"was taken out of the tree: {_why_removed(event)}")
             case "lost_output":
                 return Told(who, f"lost {event.text('bytes')} bytes of output so far: {event.text('reason')}", "bad")
+            case "journal_failed":
+                return Told("procsup", f"cannot write the journal: {error_in_words(event.text('reason'))}", "bad")
+            case "journal_resumed":
+                return Told("procsup", f"writes the journal again; events lost: {event.text('lost')}")
             case "daemon_stopped":
                 return _daemon_stopped(event)
             case _:

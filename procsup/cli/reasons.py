@@ -81,10 +81,11 @@ def _error_at(stage: str, number: str) -> str:
     if stage in _WHO and number == "ENOENT":
         return f"there is no such {stage} on this machine"
     if stage in _ONLY_ROOT and number in ("EPERM", "EACCES"):
-        return f"{_error(number)}; the daemon would have to run as root"
-    return _error(number)
+        return f"{error_in_words(number)}; the daemon would have to run as root"
+    return error_in_words(number)
 
 
-def _error(name: str) -> str:
+def error_in_words(name: str) -> str:
+    """ "ENOSPC" → "no space left on device (ENOSPC)" """
     number = getattr(errno, name, None)
     return f"{os.strerror(number).lower()} ({name})" if isinstance(number, int) else name

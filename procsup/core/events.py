@@ -61,6 +61,20 @@ class OutputLost:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalFailed:
+    """Events cannot be written to the journal any more; `errno` says why ("ENOSPC")."""
+
+    errno: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalResumed:
+    """They can again; `lost` events were dropped meanwhile."""
+
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """Somebody asks; exactly one Reply with this `ref` follows, sooner or later."""
 
@@ -82,4 +96,7 @@ class TimePassed:
     """Nothing but that: timers may have expired."""
 
 
-Event = Booted | Started | SpawnFailed | Exited | Emptied | OutputLost | Called | ShutdownRequested | TimePassed
+Event = (
+    Booted | Started | SpawnFailed | Exited | Emptied | OutputLost | JournalFailed | JournalResumed | Called
+    | ShutdownRequested | TimePassed
+)  # fmt: skip

@@ -23,6 +23,8 @@ from procsup.core.events import (
     Emptied,
     Event,
     Exited,
+    JournalFailed,
+    JournalResumed,
     OutputLost,
     ShutdownRequested,
     SpawnFailed,
@@ -102,6 +104,10 @@ class Node:
                 child = self._book.lives.get(number)
                 if child is not None:  # its life may be over, and somebody outside its group write on
                     self._book.note("lost_output", child, None, bytes=lost, reason=errno)
+            case JournalFailed(errno=errno):
+                self._book.note("journal_failed", self.root, None, reason=errno)
+            case JournalResumed(lost=lost):
+                self._book.note("journal_resumed", self.root, None, lost=lost)
             case TimePassed():
                 self._book.todo.append(self._expire)
             case ShutdownRequested(hurried=hurried):

@@ -22,6 +22,7 @@ from procsup.core.node import Node
 from procsup.core.reason import StartFailure
 from procsup.core.spec import Program, Restart, WorkerSpec
 from procsup.runtime.control import Client
+from procsup.runtime.journal import Journal
 from procsup.runtime.names import Names
 from procsup.runtime.places import Places
 from procsup.runtime.queries import Queries
@@ -65,6 +66,7 @@ class Api:
         self,
         node: Node,
         reaper: "Reaper",
+        journal: Journal,
         places: Places,
         file: str,
         containment: str,
@@ -75,7 +77,7 @@ class Api:
         self._file = file
         self._submit = submit
         self._names = Names(node)
-        self._queries = Queries(node, self._names, places, file, containment)
+        self._queries = Queries(node, self._names, journal, places, file, containment)
         self._refs = 0
         self._waiting: dict[int, tuple[Waiting, str]] = {}
         self._new_names: dict[str, tuple[int, str]] = {}

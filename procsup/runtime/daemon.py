@@ -1,9 +1,10 @@
 """The daemon: the loop that carries events to the node and performs what the node answers.
 
 One turn: hand the queued events to the node, perform its actions (whose results are queued as the next events), tell
-those who listen, then wait for descriptors, signals or the next deadline. Deaths that one turn finds are handed over
-together, in start order, so that the core knows them all before it decides about any. A start that failed is handed
-over after whatever came in meanwhile, as OTP's message to try again is queued behind what waits in the mailbox.
+the journal and those who listen, then wait for descriptors, signals or the next deadline. Deaths that one turn finds
+are handed over together, in start order, so that the core knows them all before it decides about any. A start that
+failed is handed over after whatever came in meanwhile, as OTP's message to try again is queued behind what waits in
+the mailbox.
 
 Laws: no OSError leaves the runtime; it becomes an event or a CannotRun. A bug of ours stops the tree in order and tells
 its story; a bug of the core, which cannot be asked any more, ends every worker directly.
@@ -27,6 +28,8 @@ from procsup.core.events import (
     Emptied,
     Event,
     Exited,
+    JournalFailed,
+    JournalResumed,
     OutputLost,
     ShutdownRequested,
     SpawnFailed,
@@ -40,6 +43,7 @@ from procsup.runtime.control import Control
 from procsup.runtime.dispatch import Dispatcher
 from procsup.runtime.guardian import Link
 from procsup.runtime.inheritance import initial_environment, leave_behind
+from procsup.runtime.journal import Journal
 from procsup.runtime.ladder import strongest_remains
 from procsup.runtime.leftovers import kill_marked, mark_of
 from procsup.runtime.loop import READ, Loop
@@ -130,7 +134,14 @@ class Daemon:
         self._dispatcher = Dispatcher(self._loop, self._spawner.start_spawner)
         self._remains = strongest_remains(link, self._mark)
         self._reaper = Reaper(self._loop, self._is_empty, self._remains)
-        self._api = Api(self._node, self._reaper, places, config.file, self._remains.level, self._events_append)
+        self._journal = Journal(
+            places.state_dir,
+            lambda errno: self._events.append(JournalFailed(errno)),
+            lambda lost: self._events.append(JournalResumed(lost)),
+        )
+        self._api = Api(
+            self._node, self._reaper, self._journal, places, config.file, self._remains.level, self._events.append
+        )
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self._loop.on_signal(number, self._stop)
@@ -157,6 +168,7 @@ class Daemon:
         self._dispatcher.close()
         self._remains.close()
         self._control.close()
+        self._journal.close()
         self._loop.close()
 
     # One turn
@@ -294,6 +306,7 @@ class Daemon:
             return
         records, self._records = self._records, []
         events = [_journal_event(record, wall, mono) for record, wall, mono in records]
+        self._journal.append(events)
         for event in events:
             self._on_event(event)
             if event.event == "ready" and event.path == self._config.tree.name:
@@ -305,9 +318,6 @@ class Daemon:
             self._api.publish(events)
 
     # Asked from outside
-
-    def _events_append(self, event: Event) -> None:
-        self._events.append(event)
 
     def _stop(self) -> None:
         self._events.append(ShutdownRequested())

@@ -11,6 +11,7 @@ from procsup.core import view
 from procsup.core.calls import Refusal
 from procsup.core.node import Node
 from procsup.core.spec import SupervisorSpec
+from procsup.runtime.journal import Journal
 from procsup.runtime.names import Names
 from procsup.runtime.places import Places
 from procsup.wire.decode import JSON
@@ -21,9 +22,12 @@ from procsup.wire.status import DaemonRow, Row, SupervisorRow, WorkerRow
 class Queries:
     """The times of the node are those of time.monotonic; clients are told the time of day."""
 
-    def __init__(self, node: Node, names: Names, places: Places, file: str, containment: str) -> None:
+    def __init__(
+        self, node: Node, names: Names, journal: Journal, places: Places, file: str, containment: str
+    ) -> None:
         self._node = node
         self._names = names
+        self._journal = journal
         self._places = places
         self._file = file
         self._containment = containment
@@ -46,6 +50,8 @@ class Queries:
             socket=self._places.socket,
             state_dir=self._places.state_dir,
             containment=self._containment,
+            journal_error=self._journal.error,
+            journal_lost=self._journal.lost,
         )
 
     def which_children(self, name: str) -> JSON:

@@ -1,4 +1,4 @@
-"""Journal events: what happened, as one JSON object each.
+"""Journal events: what happened, as one JSON object each, in the journal (runtime/journal.py) and for those who listen.
 
     seq     1, 2, 3, ... since the daemon began
     time    UTC, RFC 3339 with microseconds
@@ -28,12 +28,22 @@ child_added     a child was added: type
 child_removed   its spec is gone: why ("temporary" | "deleted" | "start_failed" |
                 "restarted": it was added, and its supervisor begins anew)
 lost_output     output of a worker could not be written: bytes (so far), reason
+journal_failed  the journal cannot be written: reason. Events are kept in memory, while there is room
+journal_resumed it can be written again, and what was kept is written: lost (how many events are not in it)
 daemon_stopped  the tree is down: status (exit status), reason
+
+What follows from an event names it as its cause, directly or through others; an event without a cause came from
+outside: a worker ended by itself, somebody gave a command, the daemon began. Readers pass over events and keys that
+they do not know. A journal holds the runs of several daemons one after another: each begins with daemon_started and a
+seq of 1, and causes speak of the same run. A run that ends without daemon_stopped was cut short: its daemon was killed.
 """
 
 from dataclasses import dataclass
 
 from procsup.wire.decode import JSON
+
+JOURNAL_FILE = "journal.jsonl"
+"""In the state directory, beside older ones: journal.jsonl.1, .2, …"""
 
 
 @dataclass(frozen=True, slots=True)
