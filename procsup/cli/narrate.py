@@ -12,14 +12,14 @@ Nothing that an event holds can raise here or reach the terminal unescaped: an e
 version, and its words from a worker that means harm. The exit reasons are put into words in reasons.py.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from procsup.cli.happening import Happening
 from procsup.cli.paint import Meaning, Paint, plain
 from procsup.cli.printable import padded, printable, shortened
-from procsup.cli.reasons import error_in_words, reason_in_words, why_the_tree_is_down
+from procsup.cli.reasons import error_in_words, reason_in_words, why_removed, why_the_tree_is_down
 from procsup.cli.units import about, exactly
 
 _NARROWEST, _WIDEST = 12, 24
@@ -36,36 +36,6 @@ class Told(NamedTuple):
     what: str
     meaning: Meaning | None = None
     tail: tuple[str, ...] = ()
-
-
-class Happening:
-    """An event, asked for its details: a missing one, or one of another type, is an empty one."""
-
-    def __init__(self, event: Mapping[str, object]) -> None:
-        self._event = event
-
-    def text(self, key: str) -> str:
-        value = self._event.get(key)
-        if isinstance(value, str):
-            return value
-        return "" if value is None else _as_json(value)
-
-    def name(self, key: str = "path") -> str:
-        return self.text(key).rpartition("/")[2] or "?"
-
-    def number(self, key: str) -> float | None:
-        value = self._event.get(key)
-        try:
-            return float(value) if isinstance(value, int | float) else None
-        except OverflowError:
-            return None
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self._event.get(key)
-        return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list | tuple) else ()
-
-    def all(self) -> str:
-        return _as_json(dict(self._event))
 
 
 class Narrator:
@@ -100,7 +70,7 @@ class Narrator:
 
     def _told(self, event: Happening) -> Told | None:
         who = event.name()
-        match event.text("event"):
+        match event.kind:
             case "daemon_started":
                 return Told("procsup", _daemon_started(event))
             case "starting":
@@ -114,8 +84,8 @@ class Narrator:
             case "exited":
                 return _exited(event)
             case "stopping":
-                self._asked[event.text("path")] = event.text("signal"), event.number("mono")
-                return None if "/" in event.text("path") else Told(who, "is asked to stop")
+                self._asked[event.path] = event.text("signal"), event.number("mono")
+                return None if "/" in event.path else Told(who, "is asked to stop")
             case "stopped":
                 return self._stopped(event)
             case "restarting":
@@ -133,7 +103,7 @@ class Narrator:
             case "child_added":
                 return Told(who, f"was added to the tree, a {event.text('type') or 'child'}")
             case "child_removed":
-                return Told(who, f"was taken out of the tree: {_why_removed(event)}")
+                return Told(who, f"was taken out of the tree: {why_removed(event.text('why'))}")
             case "lost_output":
                 return Told(who, f"lost {event.text('bytes')} bytes of output so far: {event.text('reason')}", "bad")
             case "journal_failed":
@@ -146,7 +116,7 @@ class Narrator:
                 return Told(who, shortened(event.all(), _LONGEST_LINE))
 
     def _stopped(self, event: Happening) -> Told:
-        signal, asked = self._asked.pop(event.text("path"), ("", None))
+        signal, asked = self._asked.pop(event.path, ("", None))
         if event.text("type") != "worker":
             return Told(event.name(), "stopped")
         now = event.number("mono")
@@ -221,20 +191,6 @@ def _verdict(event: Happening) -> str:
             return ""
 
 
-def _why_removed(event: Happening) -> str:
-    match event.text("why"):
-        case "temporary":
-            return "it is temporary"
-        case "deleted":
-            return "an operator deleted it"
-        case "start_failed":
-            return "it could not start"
-        case "restarted":
-            return "it was not in the file, and its supervisor begins anew"
-        case other:
-            return other
-
-
 def _daemon_stopped(event: Happening) -> Told:
     status = event.text("status")
     words = f"the tree is down: {why_the_tree_is_down(event.text('reason'))}; exit status {status}"
@@ -260,10 +216,3 @@ def _local_time(time: str) -> str:
         return datetime.fromisoformat(time).astimezone().strftime("%H:%M:%S.%f")[:12]
     except (ValueError, OverflowError, OSError):
         return "--:--:--.---"
-
-
-def _as_json(value: object) -> str:
-    try:
-        return json.dumps(value)
-    except (TypeError, ValueError, RecursionError):
-        return "?"

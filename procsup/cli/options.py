@@ -29,6 +29,16 @@ def socket_option(command: Command) -> Command:
     )(command)
 
 
+def state_dir_option(command: Command) -> Command:
+    """`--state-dir`, of commands that read the journal."""
+    return click.option(
+        "--state-dir",
+        metavar="FOLDER",
+        type=click.Path(),
+        help="Read the journal in this state directory, and ask no daemon.",
+    )(command)
+
+
 def given_socket() -> str | None:
     """What `--socket` of the running command says."""
     path: str | None = click.get_current_context().meta.get(_SOCKET)

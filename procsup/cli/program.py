@@ -24,6 +24,7 @@ _COMMANDS = {
     "restart": "operate:restart",
     "signal": "operate:signal",
     "events": "events:events",
+    "why": "why.command:why",
     "start-child": "children:start_child",
     "delete-child": "children:delete_child",
     "shutdown": "shutdown:shutdown",

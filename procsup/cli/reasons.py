@@ -66,6 +66,21 @@ def why_the_tree_is_down(reason: str) -> str:
             return reason_in_words(reason)
 
 
+def why_removed(why: str) -> str:
+    """Of a child whose spec is gone."""
+    match why:
+        case "temporary":
+            return "it is temporary"
+        case "deleted":
+            return "an operator deleted it"
+        case "start_failed":
+            return "it could not start"
+        case "restarted":
+            return "it was not in the file, and its supervisor begins anew"
+        case _:
+            return why
+
+
 def _failed_child(reason: str) -> str:
     """The last child named is the one that failed; the supervisors above it only pass that on. A name may hold spaces,
     so it is what stands between the words that we know."""

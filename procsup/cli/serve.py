@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from procsup.config.config import Config
     from procsup.core.spec import ChildSpec
 
+_GAVE_UP = 70
+
 _LAST_WORDS = 1.0
 """Seconds that a terminal which does not read is given to take the last lines."""
 
@@ -67,7 +69,12 @@ def _supervise(config: "Config", places: Places, link: Link, caller: Caller | No
         writer.write("".join(f"{line}\n" for line in narrator.tell(event.as_json())))
 
     try:
-        return daemon.run(config, places, link, on_event=tell, on_up=caller.is_up if caller is not None else None)
+        status = daemon.run(config, places, link, on_event=tell, on_up=caller.is_up if caller is not None else None)
+        if status == _GAVE_UP:
+            from procsup.cli.why.last_words import last_words
+
+            writer.write(last_words(places.state_dir))
+        return status
     finally:
         writer.finish(_LAST_WORDS)
 

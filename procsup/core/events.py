@@ -85,10 +85,11 @@ class Called:
 @dataclass(frozen=True, slots=True)
 class ShutdownRequested:
     """TERM, INT or the command. One that is `hurried`, or comes more than HURRY_AFTER seconds after the first, sets the
-    shutdown times to zero.
+    shutdown times to zero. `by` is recorded: "uid 1000", "SIGTERM", "guardian_died", "bug", or "".
     """
 
     hurried: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

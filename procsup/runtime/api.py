@@ -183,7 +183,8 @@ class Api:
             case wire.Start(names=names, wait=wait):
                 verb, asked = "start", [(path, core.Start(path)) for path in self._names.topmost(names)]
             case wire.Stop(names=names, wait=wait):
-                verb, asked = "stop", [(path, core.Stop(path)) for path in self._names.topmost(names)]
+                by = f"uid {client.uid}"
+                verb, asked = "stop", [(path, core.Stop(path, by)) for path in self._names.topmost(names)]
             case wire.Restart(names=names, wait=wait):
                 verb, asked = "restart", [(path, core.Restart(path)) for path in self._names.topmost(names)]
             case wire.StartChild(wait=wait):
@@ -280,7 +281,7 @@ class Api:
         return {"results": results}
 
     def _shutdown(self, client: Client, request: RequestId, wait: bool) -> JSON:
-        self._submit(ShutdownRequested())
+        self._submit(ShutdownRequested(by=f"uid {client.uid}"))
         if not wait or request is None:
             return {"status": None}
         client.pending += 1

@@ -144,7 +144,7 @@ class Daemon:
         )
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            self._loop.on_signal(number, self._stop)
+            self._loop.on_signal(number, functools.partial(self._stop, signal.Signals(number).name))
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
             self._loop.on_signal(number, _disregard)
 
@@ -319,8 +319,8 @@ class Daemon:
 
     # Asked from outside
 
-    def _stop(self) -> None:
-        self._events.append(ShutdownRequested())
+    def _stop(self, by: str) -> None:
+        self._events.append(ShutdownRequested(by=by))
 
     def _lose_guardian(self, mask: int) -> None:
         """Nobody would end what is left if we died now: end the tree at once."""
@@ -329,7 +329,7 @@ class Daemon:
         sys.stderr.write("procsup: the guardian has died, so the tree is being stopped\n")
         for fd in self._locks:
             lock.mark_as_ending(fd)
-        self._events.append(ShutdownRequested(hurried=True))
+        self._events.append(ShutdownRequested(hurried=True, by="guardian_died"))
 
     # The end
 
@@ -342,7 +342,7 @@ class Daemon:
     def _confess(self) -> None:
         self._has_bug = True
         sys.stderr.write(f"procsup: a bug of procsup; the tree is being stopped:\n{traceback.format_exc()}")
-        self._events.append(ShutdownRequested())
+        self._stop("bug")
 
     def _abandon(self) -> None:
         """The node cannot be asked any more: KILL whatever lives, latest first."""

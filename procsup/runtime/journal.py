@@ -17,10 +17,9 @@ import os
 from collections.abc import Callable, Iterable
 
 from procsup.runtime.spawn import errno_name
-from procsup.wire.events import JOURNAL_FILE, Event
+from procsup.wire.events import BACKUPS, JOURNAL_FILE, Event
 
 MAX_BYTES = 10_000_000
-BACKUPS = 5
 MOST_KEPT = 1024 * 1024
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY

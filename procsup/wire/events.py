@@ -15,7 +15,8 @@ ready           the child is up: type
 start_failed    the attempt failed: type, reason, command (of a worker, a list)
 exited          it ended by itself: type, reason, and of a worker pid, uptime (seconds), tail (last lines of output,
                 [] when the exit was normal)
-stopping        it is asked to stop: type, and of a worker pid, signal
+stopping        it is asked to stop: type, of a worker pid, signal, and of the root, when the daemon is to end, by:
+                "uid N" (a client of that user), "SIGTERM", "guardian_died", "bug"
 stopped         it is down, as asked: type, reason ("shutdown" | "killed"), how ("shutdown" | "killed" |
                 "brutal_kill"), and of a worker pid, ended ("exit 0", "signal SIGTERM": what the kernel said)
 restarting      a supervisor decided to restart: child, used, intensity, period (seconds), group (names that restart
@@ -23,7 +24,7 @@ restarting      a supervisor decided to restart: child, used, intensity, period 
 gave_up         a supervisor reached its restart intensity: used, intensity, period, child (the last straw)
 escalated       a supervisor learned that the child supervisor gave up: child, verdict ("restart" | "leave" | "remove")
 auto_shutdown   a supervisor ends with its significant child: child
-held, released  an operator stopped it; an operator let it run again
+held, released  an operator stopped it: by ("uid N"); an operator let it run again
 child_added     a child was added: type
 child_removed   its spec is gone: why ("temporary" | "deleted" | "start_failed" |
                 "restarted": it was added, and its supervisor begins anew)
@@ -43,7 +44,8 @@ from dataclasses import dataclass
 from procsup.wire.decode import JSON
 
 JOURNAL_FILE = "journal.jsonl"
-"""In the state directory, beside older ones: journal.jsonl.1, .2, …"""
+BACKUPS = 5
+"""The journal in the state directory, and how many older files stand beside it, as journal.jsonl.1 to .5."""
 
 
 @dataclass(frozen=True, slots=True)
