@@ -116,16 +116,27 @@ _BUSY = ("starting", "stopping", "restarting")
 
 def _whom_it_awaits(path: str, rows: Mapping[str, Row]) -> str | None:
     """Who is on the way to another state, or down, so that this one cannot be up yet."""
+    row, parent = rows[path], path.rpartition("/")[0]
+    if row["state"] != "down":
+        busy = (child for child in _below(path, rows) if rows[child]["state"] in _BUSY)
+        return next(busy, None) if row["state"] in _BUSY else None
     for above in _above(path):
         if above in rows and rows[above]["state"] not in ("running", "starting"):
-            return above
-    row = rows[path]
-    if row["type"] == "supervisor":
-        return next((child for child in _below(path, rows) if rows[child]["state"] in _BUSY), None)
-    if row["state"] == "down" and (row["last_exit"] or "shutdown") in ("shutdown", "killed"):
-        siblings = _below(path.rpartition("/")[0], rows)
-        return next((one for one in siblings if one != path and rows[one]["state"] in _BUSY), None)
+            return _whom_it_awaits(above, rows) or above
+    if not _is_settled(row) and parent in rows and _takes_turns(rows[parent]):
+        return next((one for one in _below(parent, rows) if one != path and rows[one]["state"] in _BUSY), None)
     return None
+
+
+def _takes_turns(supervisor: Row) -> bool:
+    """Whether its children wait for each other: when it starts, and by its strategy."""
+    return supervisor["state"] == "starting" or supervisor["strategy"] != "one_for_one"
+
+
+def _is_settled(row: Row) -> bool:
+    """Down, and to stay so by its restart type, or because an operator's start failed."""
+    why = _why_down(row["last_exit"] or "")
+    return why == "start_failed" or (row["restart"] != "permanent" and why not in ("", "terminated"))
 
 
 def _why_down(reason: str) -> str:

@@ -103,14 +103,15 @@ def _standing(answer: Answer, now: float) -> str:
             return printable(f"{_subject_stands(answer.path, standing, now)}; and the daemon {end}.")
         return printable(f"{name_of(answer.path)} is not running: the daemon {end}.")
     if answer.path is None or standing is None:
-        return "The daemon runs." if answer.steps else printable(f"The daemon runs. {_never_failed('Nothing', answer)}")
+        words = "The daemon runs."
+        return words if answer.steps else printable(f"{words} {_never_failed('Nothing has', answer)}")
     words = f"{_subject_stands(answer.path, standing, now)}."
-    return printable(words if answer.steps else f"{words} {_never_failed('It', answer)}")
+    return printable(words if answer.steps else f"{words} {_never_failed('It has not', answer)}")
 
 
 def _never_failed(who: str, answer: Answer) -> str:
     since = f" since {_local_time(answer.oldest)}, as far back as the journal goes" if answer.oldest else ""
-    return f"{who} has not failed{since}."
+    return f"{who} failed{since}."
 
 
 def _end(end: End, now: float) -> str:
@@ -146,8 +147,8 @@ def _subject_stands(path: str, standing: Standing, now: float) -> str:
         return f"{name} was taken out of the tree {_ago(standing.since, now)}: {why_removed(standing.why)}"
     if standing.state == "unknown":
         return f"{name} is known, and no more than that"
-    pid = f", pid {standing.pid}" if standing.pid is not None else ""
-    return f"{name} is {standing.state}{pid}{since}"
+    pid = f" (pid {standing.pid})" if standing.pid is not None else ""
+    return f"{name} {'has been' if since else 'is'} {standing.state}{since}{pid}"
 
 
 def _by(by: str) -> str:
@@ -233,7 +234,7 @@ def _consequence(fact: Fact) -> str:
         case GaveUp():
             return f"{name_of(fact.supervisor)} gave up ({_allowed(fact)})"
         case LeftDown():
-            return f"{name_of(fact.supervisor)} {_verdict(fact.verdict)} {name_of(fact.child)}"
+            return f"{name_of(fact.supervisor)} {_left_down(fact)}"
         case ShutItselfDown():
             return f"{name_of(fact.supervisor)} shut itself down"
         case Restarted():
@@ -317,8 +318,7 @@ def _told(
         case WentDown():
             return f"{name_of(fact.supervisor)} is down: {reason_in_words(fact.reason)}", None, ()
         case LeftDown():
-            child = name_of(fact.child)
-            return f"{name_of(fact.supervisor)} {_verdict(fact.verdict)} {child} for good", "attention", ()
+            return f"{name_of(fact.supervisor)} {_left_down(fact)}", "attention", ()
         case ShutItselfDown():
             child = name_of(fact.child)
             return f"{name_of(fact.supervisor)} shut itself down with its significant child {child}", "attention", ()
@@ -376,14 +376,14 @@ def _stop(name: str, how: str, took: float | None) -> str:
     return f"{name} ({about(took)})" if took is not None and took >= 1 else name
 
 
-def _verdict(verdict: str) -> str:
-    match verdict:
+def _left_down(fact: LeftDown) -> str:
+    match fact.verdict:
         case "leave":
-            return "leaves down"
+            return f"left {fact.child} down, for it is transient"
         case "remove":
-            return "removes"
+            return f"removed {fact.child}, for it is temporary"
         case other:
-            return other
+            return f"decided about {fact.child}: {other}"
 
 
 def _names(names: Sequence[str]) -> str:
