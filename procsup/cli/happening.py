@@ -6,6 +6,7 @@ missing, or of another type than expected, is as good as empty.
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 
 
 class Happening:
@@ -51,6 +52,13 @@ class Happening:
     def whole(self, key: str) -> int | None:
         value = self.event.get(key)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def seconds(self) -> float | None:
+        """When it happened, since 1970."""
+        try:
+            return datetime.fromisoformat(self.text("time")).timestamp()
+        except (ValueError, OverflowError, OSError):
+            return None
 
     def texts(self, key: str) -> tuple[str, ...]:
         value = self.event.get(key)

@@ -46,8 +46,10 @@ class Journal:
         CannotDo: there is no journal, or it cannot be read.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, is_alive: bool = False) -> None:
+        """`is_alive`: its daemon runs, so that a last line without end is one that is being written."""
         self._folder = folder
+        self._is_alive = is_alive
         self._files: list[tuple[int, int]] = []
         self.damaged = 0
         """Lines that are no events, as far as `backwards` has come."""
@@ -83,7 +85,8 @@ class Journal:
             for offset, line in self._guarded(_lines_backwards(fd, size)):
                 event = event_of(line)
                 if event is None:
-                    self.damaged += bool(line.strip())
+                    is_unfinished = number == 0 and offset + len(line) == size and self._is_alive
+                    self.damaged += bool(line.strip()) and not is_unfinished
                     continue
                 if later is not None:
                     if _is_another_run(event, later):

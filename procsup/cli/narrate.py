@@ -38,6 +38,19 @@ class Told(NamedTuple):
     tail: tuple[str, ...] = ()
 
 
+def is_told(event: Happening) -> bool:
+    """Whether a Narrator has words for it, or leaves it to another event to tell."""
+    match event.kind:
+        case "starting":
+            return False
+        case "ready":
+            return event.text("type") == "supervisor"
+        case "stopping":
+            return "/" not in event.path
+        case _:
+            return True
+
+
 class Narrator:
     """Remembers what is under way, so as to tell how long it took. O(1) per event; it holds one entry for each child
     that is being stopped.
@@ -55,9 +68,11 @@ class Narrator:
     def tell(self, event: Mapping[str, object]) -> list[str]:
         """The lines for one event, without their ends; none when another event's lines say it all."""
         happening = Happening(event)
-        told = self._told(happening)
-        if told is None:
+        if happening.kind == "stopping":
+            self._asked[happening.path] = happening.text("signal"), happening.number("mono")
+        if not is_told(happening):
             return []
+        told = self._told(happening)
         who = printable(told.who)
         self._widen(who)
         time = _local_time(happening.text("time"))
@@ -68,24 +83,21 @@ class Narrator:
             *(margin + self._paint("aside", "| " + _tail_line(line)) for line in told.tail[-_LONGEST_TAIL:]),
         ]
 
-    def _told(self, event: Happening) -> Told | None:
+    def _told(self, event: Happening) -> Told:
         who = event.name()
         match event.kind:
             case "daemon_started":
                 return Told("procsup", _daemon_started(event))
-            case "starting":
-                return None
             case "started":
                 return Told(who, f"started, pid {event.text('pid')}")
             case "ready":
-                return Told(who, "is up", "good") if event.text("type") == "supervisor" else None
+                return Told(who, "is up", "good")
             case "start_failed":
                 return Told(who, _start_failed(event), "bad")
             case "exited":
                 return _exited(event)
             case "stopping":
-                self._asked[event.path] = event.text("signal"), event.number("mono")
-                return None if "/" in event.path else Told(who, "is asked to stop")
+                return Told(who, "is asked to stop")
             case "stopped":
                 return self._stopped(event)
             case "restarting":

@@ -9,6 +9,7 @@ import time
 from typing import NamedTuple
 
 from procsup.cli.answers import Row, Status, as_status
+from procsup.cli.client import Client
 from procsup.cli.exits import CannotDo, ExitStatus
 from procsup.cli.options import connect, given_socket
 from procsup.runtime.places import default_state_dir
@@ -32,6 +33,15 @@ class Source(NamedTuple):
         return {row["path"]: row for row in self.status["tree"]} if self.status is not None else {}
 
 
+def journal_of(client: Client) -> str:
+    """The state directory of the daemon that answers.
+
+    Raises:
+        CannotDo: it does not.
+    """
+    return as_status(client.call("status", {"names": []}))["daemon"]["state_dir"]
+
+
 def find_source(state_dir: str | None) -> Source:
     """Raises:
     CannotDo: no daemon answers, and where its journal would be is not known, or there is none.
@@ -46,9 +56,8 @@ def find_source(state_dir: str | None) -> Source:
             raise
         folder = default_state_dir(os.environ, os.getuid())
         if _is_socket_named() or not os.path.exists(os.path.join(folder, JOURNAL_FILE)):
-            message = error.message.partition("; ")[0]
-            hint = "; what a daemon that has ended left behind is read with --state-dir FOLDER"
-            raise CannotDo(message + hint, error.status) from None
+            hint = "; or read what one that has ended left behind, with --state-dir FOLDER"
+            raise CannotDo(error.message + hint, error.status) from None
         return _of_folder(folder)
     return Source(status["daemon"]["state_dir"], True, status)
 

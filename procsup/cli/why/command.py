@@ -47,7 +47,7 @@ def why(name: str | None, as_json: bool, state_dir: str | None) -> int:
       is_of_earlier_run, is_cut, damaged_lines, missing_events
     """
     source = find_source(state_dir)
-    with Journal(source.folder) as journal:
+    with Journal(source.folder, source.is_alive) as journal:
         try:
             found = answer(journal, name, source.rows, source.is_alive)
         except NobodyOfThatName as nobody:

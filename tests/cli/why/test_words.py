@@ -22,6 +22,8 @@ from tests.core.trees import one_for_all, one_for_one
 from tests.core.trees import worker as permanent
 from tests.core.world import FAILS, GOOD, NORMAL, STUBBORN, World
 
+pytestmark = pytest.mark.usefixtures("local_time_is_utc")
+
 
 def said(folder: Path, name: str | None, *rows: JSON, is_alive: bool = False) -> list[str]:
     known = {row["path"]: row for row in (cast(Row, row) for row in rows)}
