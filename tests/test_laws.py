@@ -44,12 +44,16 @@ REAPING = ("*.waitpid", "*.waitid", "*.wait3", "*.wait4", "os.wait", "psutil.wai
 FORKING = ("*.fork", "*.forkpty")
 
 SPAWNING = (
-    "*.fork_exec", "*.posix_spawn", "*.posix_spawnp", "*.vfork", "os.exec*", "os.spawn*", "os.system", "os.popen",
+    "*.fork_exec", "*.posix_spawn", "*.posix_spawnp", "*.vfork", "os.spawn*", "os.system", "os.popen",
     "subprocess", "multiprocessing", "pty", "psutil.Popen", "asyncio.create_subprocess_*",
 )  # fmt: skip
 
+EXECUTING = ("os.exec*", "*.fork_sibling")
+"""The spawner process forks children of the daemon's, at its order, and these execute."""
+
 REAPER = "procsup/runtime/wait.py"
 SPAWNER = "procsup/runtime/spawn.py"
+SPAWNER_PROCESS = "procsup/runtime/spawner.py"
 DETACHER = "procsup/runtime/detach.py"
 GUARDIAN = "procsup/runtime/guardian.py"
 FORERUNNER = "procsup/cli/forerunner.py"
@@ -61,6 +65,7 @@ BANS = [
            but=("procsup/runtime/*", "procsup/cli/*", "procsup/__main__.py")),
     Banned("procsup/*", REAPING, "exactly one place reaps", but=(REAPER,)),
     Banned("procsup/*", SPAWNING, "exactly one place spawns", but=(SPAWNER,)),
+    Banned("procsup/*", EXECUTING, "only the spawner process executes by itself", but=(SPAWNER_PROCESS,)),
     Banned("procsup/*", FORKING, "exactly one place spawns", but=(SPAWNER, GUARDIAN, DETACHER, FORERUNNER)),
     Banned("tests/*", ("time.sleep",), "a test waits for a fact, with a deadline", but=("tests/bench/*",)),
 ]  # fmt: skip
@@ -251,6 +256,7 @@ LAWFUL = {
     "procsup/runtime/__init__.py": "",
     "procsup/runtime/wait.py": "import os\nos.waitpid(1, 0)",
     "procsup/runtime/spawn.py": "import _posixsubprocess\n_posixsubprocess.fork_exec()",
+    "procsup/runtime/spawner.py": "import os\nfrom procsup.runtime.syscalls import fork_sibling\nos.execve()",
     "procsup/runtime/detach.py": "import os, psutil\nos.fork()",
     "procsup/cli/status.py": "import click, psutil, procsup.runtime.loop\nimport procsup\nprocsup.core.spec.x",
     "tests/test_x.py": "import time\ntime.monotonic()\n'time.sleep(1)'",
@@ -285,6 +291,10 @@ PLANTED = [
     ("procsup/runtime/x.py", "from _posixsubprocess import fork_exec", "_posixsubprocess.fork_exec"),
     ("procsup/cli/x.py", "import subprocess", "subprocess"),
     ("procsup/cli/x.py", "import os\nos.execvp()", "os.execvp"),
+    ("procsup/runtime/spawn.py", "import os\nos.execve()", "os.execve"),
+    ("procsup/runtime/spawner.py", "import os\nos.fork()", "os.fork"),
+    ("procsup/runtime/x.py", "from procsup.runtime import syscalls\nsyscalls.fork_sibling()",
+     "procsup.runtime.syscalls.fork_sibling"),
     ("tests/deep/test_x.py", "import time\ntime.sleep(1)", "time.sleep"),
     ("tests/test_x.py", "from time import sleep", "time.sleep"),
 ]

@@ -25,6 +25,9 @@ class Row(TypedDict):
     last_exit: str | None
     pid: int | None
     started: float | None
+    stdout: str
+    stderr: str
+    lost_bytes: int
     strategy: str
     intensity: int
     period: float
@@ -40,6 +43,7 @@ class Daemon(TypedDict):
     socket: str
     state_dir: str
     containment: str
+    log_dir: str
     journal_error: str | None
     journal_lost: int
 
@@ -60,13 +64,16 @@ _EVERY_ROW: dict[str, Types] = {
 }  # fmt: skip
 
 ROWS: dict[str, dict[str, Types]] = {
-    "worker": {**_EVERY_ROW, "pid": (int, type(None)), "started": (int, float, type(None))},
+    "worker": {
+        **_EVERY_ROW, "pid": (int, type(None)), "started": (int, float, type(None)), "stdout": str, "stderr": str,
+        "lost_bytes": int,
+    },
     "supervisor": {**_EVERY_ROW, "strategy": str, "intensity": int, "period": _NUMBER, "used": int},
-}
+}  # fmt: skip
 
 DAEMON: dict[str, Types] = {
     "pid": int, "version": str, "state": str, "started": _NUMBER, "file": _TEXT_OR_NULL, "socket": str,
-    "state_dir": str, "containment": str, "journal_error": _TEXT_OR_NULL, "journal_lost": int,
+    "state_dir": str, "log_dir": str, "containment": str, "journal_error": _TEXT_OR_NULL, "journal_lost": int,
 }  # fmt: skip
 
 

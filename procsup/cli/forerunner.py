@@ -22,6 +22,7 @@ class Errand(NamedTuple):
 
     file: str
     detach: bool
+    verbose: bool
     socket: str | None
     state_dir: str | None
     log_dir: str | None

@@ -3,10 +3,12 @@
     03:12:44.120  api_cache     exited with code 1 after 0.3s; its last line:
                                 | ConnectionRefusedError: [Errno 111] Connection refused
     03:12:44.121  cache         restarts api_cache (2 of 3 in 5s)
+    03:12:44.163  api_cache     | fetching http://127.0.0.1:481/spells
 
 One line says when (local time), who and what. What every start and stop consists of is one line, not three: of
 `starting`, `started` and `ready` a worker's `started` is told and a supervisor's `ready`; `stopping` and `stopped` are
-told together, except that the root's wish to stop is told at once. `--json` has it all.
+told together, except that the root's wish to stop is told at once. `--json` has it all. What workers write is quoted
+in the same columns (`run --verbose`).
 
 Nothing that an event holds can raise here or reach the terminal unescaped: an event may come from a daemon of another
 version, and its words from a worker that means harm. The exit reasons are put into words in reasons.py.
@@ -17,12 +19,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from procsup.cli.happening import Happening
-from procsup.cli.paint import Meaning, Paint, plain
-from procsup.cli.printable import padded, printable, shortened
+from procsup.cli.paint import Meaning, Paint, Tints, plain
+from procsup.cli.printable import padded, printable, printable_line, shortened
 from procsup.cli.reasons import error_in_words, reason_in_words, why_removed, why_the_tree_is_down
 from procsup.cli.units import about, exactly
 
 _NARROWEST, _WIDEST = 12, 24
+_TIME = "%H:%M:%S.%f"
 _LONGEST_TAIL = 1
 """Lines: the whole tail is in the event and in the worker's log."""
 
@@ -60,6 +63,7 @@ class Narrator:
 
     def __init__(self, paint: Paint = plain, names: tuple[str, ...] = ()) -> None:
         self._paint = paint
+        self._tints = Tints(paint)
         self._width = _NARROWEST
         for name in names:
             self._widen(name)
@@ -82,6 +86,17 @@ class Narrator:
             f"{self._paint('aside', time)}  {padded(who, self._width)}  {what}",
             *(margin + self._paint("aside", "| " + _tail_line(line)) for line in told.tail[-_LONGEST_TAIL:]),
         ]
+
+    def quote(self, path: str, seconds: float, lines: bytes) -> str:
+        """What the worker of this path wrote so many seconds after 1970: a line for each, with their ends."""
+        who = path.rpartition("/")[2]
+        self._widen(who)
+        time = datetime.fromtimestamp(seconds).strftime(_TIME)[:12]
+        before = f"{self._paint('aside', time)}  {self._tints.paint(who, padded(printable(who), self._width))}  | "
+        text = lines.removesuffix(b"\n").decode("utf-8", "surrogateescape")
+        if not text.replace("\n", "").isprintable():
+            text = "\n".join(map(printable_line, lines.removesuffix(b"\n").split(b"\n")))
+        return before + text.replace("\n", f"\n{before}") + "\n"
 
     def _told(self, event: Happening) -> Told:
         who = event.name()
@@ -225,6 +240,6 @@ def _tail_line(line: str) -> str:
 
 def _local_time(time: str) -> str:
     try:
-        return datetime.fromisoformat(time).astimezone().strftime("%H:%M:%S.%f")[:12]
+        return datetime.fromisoformat(time).astimezone().strftime(_TIME)[:12]
     except (ValueError, OverflowError, OSError):
         return "--:--:--.---"

@@ -11,6 +11,10 @@ Paint = Callable[[Meaning | None, str], str]
 _CODES: dict[Meaning, str] = {"good": "32", "attention": "33", "bad": "1;31", "aside": "2"}
 
 
+_TINTS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
+"""To tell names apart; red means something else."""
+
+
 def plain(meaning: Meaning | None, text: str) -> str:
     return text
 
@@ -24,3 +28,17 @@ def paint_for(stream: TextIO | None) -> Paint:
     if stream is None or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
         return plain
     return coloured if stream.isatty() else plain
+
+
+class Tints:
+    """A colour for each name, in the order in which they come; none where `paint` has none."""
+
+    def __init__(self, paint: Paint) -> None:
+        self._has_colours = paint is not plain
+        self._codes: dict[str, str] = {}
+
+    def paint(self, name: str, text: str) -> str:
+        if not self._has_colours:
+            return text
+        code = self._codes.setdefault(name, _TINTS[len(self._codes) % len(_TINTS)])
+        return f"\x1b[{code}m{text}\x1b[0m"

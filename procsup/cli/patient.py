@@ -13,6 +13,7 @@ import os
 import select
 import stat
 import time
+from collections.abc import Callable
 from typing import Final
 
 _PIECE = 4096
@@ -36,12 +37,20 @@ class PatientWriter:
             return
         self._flush()
         encoded = lines.encode("utf-8", "backslashreplace")
-        if len(self._kept) + len(encoded) > _MOST_KEPT:
+        if self._kept and len(self._kept) + len(encoded) > _MOST_KEPT:
             self._lost_lines += lines.count("\n")
         else:
             self._tell_what_was_lost()
             self._kept += encoded
         self._flush()
+
+    def offer(self, count: int, lines: Callable[[], str]) -> None:
+        """So many lines, which are counted, and not even asked for, unless there is room for more than them."""
+        self._flush()
+        if len(self._kept) < _MOST_KEPT // 2:
+            self.write(lines())
+        else:
+            self._lost_lines += count
 
     def finish(self, seconds: float) -> None:
         """Waits so long, at most, for the reader to take what is left."""

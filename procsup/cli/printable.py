@@ -12,7 +12,13 @@ def printable(text: str) -> str:
     byte that was not UTF-8 becomes \\xNN."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else _escape(c) for c in text.expandtabs(8))
+    text = text.expandtabs(8)
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def printable_line(line: bytes) -> str:
+    """A line that a program wrote, without its end, which may be that of a teletype."""
+    return printable(line.removesuffix(b"\r").decode("utf-8", "surrogateescape"))
 
 
 def shortened(text: str, limit: int) -> str:

@@ -23,6 +23,7 @@ _COMMANDS = {
     "stop": "operate:stop",
     "restart": "operate:restart",
     "signal": "operate:signal",
+    "logs": "logs:logs",
     "events": "events:events",
     "why": "why.command:why",
     "start-child": "children:start_child",

@@ -46,6 +46,8 @@ def reason_in_words(reason: str) -> str:
             return "it gave up"
         case ["auto_shutdown"]:
             return "it shut itself down"
+        case ["start_failed", "spawner", "ECANCELED"]:
+            return "it was told to stop before its program was executed"
         case ["start_failed", stage, number]:
             return f"{_WHAT_FAILED.get(stage, stage)}: {_error_at(stage, number)}"
         case ["failed_to_start_child", *_]:

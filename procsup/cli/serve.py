@@ -2,9 +2,11 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from procsup.cli.daemonlog import DaemonLog
 from procsup.cli.exits import ExitStatus
 from procsup.cli.forerunner import Errand
 from procsup.cli.narrate import Narrator
@@ -17,6 +19,7 @@ from procsup.runtime import daemon
 from procsup.runtime.detach import Caller
 from procsup.runtime.failure import CannotRun
 from procsup.runtime.guardian import Link
+from procsup.runtime.logfile import LogFiles
 from procsup.runtime.places import Places, choose
 from procsup.wire.events import Event
 
@@ -48,28 +51,50 @@ def serve(errand: Errand, link: Link, caller: Caller | None) -> int:
             state_dir=errand.state_dir,
             log_dir=errand.log_dir,
         )
+        files = LogFiles()
+        writer: PatientWriter | DaemonLog = PatientWriter(sys.stderr.fileno())
         if caller is not None:
-            caller.let_go(os.path.join(places.state_dir, "daemon.log"), link)
-        return _supervise(outcome, places, link, caller)
+            log = os.path.join(places.state_dir, "daemon.log")
+            caller.let_go(log, link)
+            writer = DaemonLog(log, files)
+        return _supervise(outcome, places, errand.verbose, writer, files, link, caller)
     except CannotRun as failure:
         complain(str(failure))
         return failure.status
 
 
-def _supervise(config: "Config", places: Places, link: Link, caller: Caller | None) -> int:
+def _supervise(
+    config: "Config",
+    places: Places,
+    is_verbose: bool,
+    writer: PatientWriter | DaemonLog,
+    files: LogFiles,
+    link: Link,
+    caller: Caller | None,
+) -> int:
     """Until the tree is down.
 
     Raises:
         CannotRun: nothing was started.
     """
     narrator = Narrator(paint_for(sys.stderr), tuple(_names(config.tree)))
-    writer = PatientWriter(sys.stderr.fileno())
 
     def tell(event: Event) -> None:
         writer.write("".join(f"{line}\n" for line in narrator.tell(event.as_json())))
 
+    def quote(worker: str, lines: bytes) -> None:
+        writer.offer(lines.count(b"\n"), lambda: narrator.quote(worker, time.time(), lines))
+
     try:
-        status = daemon.run(config, places, link, on_event=tell, on_up=caller.is_up if caller is not None else None)
+        status = daemon.run(
+            config,
+            places,
+            link,
+            on_event=tell,
+            on_up=caller.is_up if caller is not None else None,
+            log_files=files,
+            on_lines=quote if is_verbose else None,
+        )
         if status == _GAVE_UP:
             from procsup.cli.why.last_words import last_words
 

@@ -71,10 +71,10 @@ def _is_socket_named() -> bool:
 
 
 def _is_in_use(lock: str) -> bool:
-    """Whether the daemon that wrote its pid there still runs. To try the lock itself would disturb one that begins."""
+    """Whether the daemon runs that wrote its pid there (runtime/lock.py). To try the lock would disturb others."""
     try:
         with open(lock, encoding="ascii") as file:
-            pid = int(file.read(32))
+            pid = int(file.read(32).partition(" ")[0])
             locked = os.fstat(file.fileno()).st_mtime
         holder = stat_of(pid)
         if holder is None or not holder.is_alive:

@@ -31,15 +31,17 @@ def status(names: tuple[str, ...], as_json: bool) -> int:
     --json prints {"daemon": {...}, "tree": [ROW, ...]}, a supervisor before its
     children. These keys stay; new ones may be added.
       daemon      pid, version, state (starting, running, stopping), started,
-                  file, socket, state_dir, containment (cgroup, subreaper, group:
-                  what makes sure that nothing is left of a worker that is down),
-                  journal_error (why it cannot be written, or null), journal_lost
-                  (events that it will never have)
+                  file, socket, state_dir, log_dir, containment (cgroup, subreaper,
+                  group: what makes sure that nothing is left of a worker that is
+                  down), journal_error (why it cannot be written, or null),
+                  journal_lost (events that it will never have)
       every row   path, depth, type (worker, supervisor), state (running, starting,
                   stopping, restarting, down), held (by an operator's stop), ok
                   (false: should run and does not), restart, starts, restarts,
                   since (of this state), last_exit (text or null)
-      worker      pid, started, cpu_percent, rss_bytes; null without a process
+      worker      pid, started, cpu_percent, rss_bytes; null without a process;
+                  stdout, stderr (log, inherit, null, journal or a path), lost_bytes
+                  (of its output, that could not be written)
       supervisor  strategy, intensity, period (seconds), used
     Times are seconds since 1970.
     """

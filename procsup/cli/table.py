@@ -47,7 +47,7 @@ def status_text(
     ]
     daemon = status["daemon"]
     text = [_of_daemon(daemon, now), *_aligned(drawn, paint, width), *_of_journal(daemon, paint), *_wrong(rows, paint)]
-    return "\n".join(text) + "\n"
+    return "\n".join([*text, *_lost(rows, paint)]) + "\n"
 
 
 def budget(row: Row) -> str:
@@ -168,7 +168,18 @@ def _wrong(rows: Sequence[Row], paint: Paint) -> list[str]:
     names = [name_of(row["path"]) for row in rows if not row["ok"]]
     if not names:
         return []
+    return [paint("bad", printable(f"{len(names)} of {len(rows)} should run and do not: {_listed(names)}"))]
+
+
+def _lost(rows: Sequence[Row], paint: Paint) -> list[str]:
+    losers = [
+        f"{name_of(row['path'])} ({memory(row['lost_bytes'])})"
+        for row in rows
+        if row["type"] == "worker" and row["lost_bytes"]
+    ]
+    return [paint("bad", printable(f"output that could not be written: {_listed(losers)}"))] if losers else []
+
+
+def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_MOST_NAMED])
-    if len(names) > _MOST_NAMED:
-        shown += f" and {len(names) - _MOST_NAMED} more"
-    return [paint("bad", printable(f"{len(names)} of {len(rows)} should run and do not: {shown}"))]
+    return f"{shown} and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else shown

@@ -4,8 +4,11 @@ A reader that leaves (`procsup status | head -1`) ends the command quietly; an o
 is a failure like any other.
 """
 
+import contextlib
 import os
+import select
 import sys
+from collections.abc import Iterator
 from typing import TextIO
 
 from procsup.cli.exits import CannotDo, ExitStatus
@@ -28,9 +31,35 @@ def say(text: str) -> None:
     Raises:
         CannotDo: the reader has gone (then there is nothing to print), or the output cannot be written.
     """
-    try:
+    with _output_failures():
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+def say_bytes(lines: bytes | bytearray) -> None:
+    """As `say`, of bytes in no known encoding."""
+    with _output_failures():
+        sys.stdout.buffer.write(lines)
+        sys.stdout.buffer.flush()
+
+
+def wait_while_read(seconds: float) -> None:
+    """Waits so long, with standard output open.
+
+    Raises:
+        CannotDo: its reader has gone.
+    """
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)  # errors and hang-ups are always told
+    if poll.poll(seconds * 1000):
+        silence()
+        raise CannotDo("", ExitStatus.OUTPUT_CLOSED)
+
+
+@contextlib.contextmanager
+def _output_failures() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         silence()
         raise CannotDo("", ExitStatus.OUTPUT_CLOSED) from None

@@ -23,8 +23,19 @@ class Spawn:
 
 
 @dataclass(frozen=True, slots=True)
+class Cancel:
+    """The Spawn of this life, which was not answered yet, is not wanted any more. The answer is SpawnFailed, or Started
+    if it is too late.
+    """
+
+    life: int
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
-    """Send the signal to what is left of the process group of this life."""
+    """Send the signal to what is left of the process group of this life. KILL is also the end of a Spawn that was not
+    answered yet, whatever it hangs in.
+    """
 
     life: int
     signal: str
@@ -57,4 +68,4 @@ class End:
     reason: Reason
 
 
-Action = Spawn | Signal | Reply | Record | End
+Action = Spawn | Cancel | Signal | Reply | Record | End

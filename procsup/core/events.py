@@ -53,7 +53,9 @@ class Emptied:
 
 @dataclass(frozen=True, slots=True)
 class OutputLost:
-    """Output of this life could not be written; `lost` bytes in all so far, `errno` says why ("ENOSPC")."""
+    """Output of this life could not be written. `lost` counts the bytes of the worker so far, also those of earlier
+    lives; `errno` says why ("ENOSPC").
+    """
 
     life: int
     lost: int

@@ -3,12 +3,15 @@
 Owns the facts about a life and the stop sequence: stop signal (then CONT, for the stopped cannot hear it), shutdown
 time, KILL. A worker whose main process ends by itself keeps its reason, and what is left of its group gets the same
 sequence. What becomes of the child is its supervisor's business: every fact ends with telling it.
+
+A spawn may take its time. A worker that is to stop meanwhile has its spawn cancelled, and after the shutdown time KILL
+ends it, whatever it hangs in; if it was executed nevertheless, the stop signal goes to it then.
 """
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from procsup.core.actions import Signal, Spawn
+from procsup.core.actions import Cancel, Signal, Spawn
 from procsup.core.book import Book
 from procsup.core.child import Child, State
 from procsup.core.reason import KILLED, NORMAL, SHUTDOWN, StartFailed, WorkerExit, judge_exit
@@ -33,13 +36,13 @@ def stop(book: Book, child: Child, cause: int | None) -> None:
     book.record("stopping", child, cause, type="worker", pid=child.pid, signal=_first_signal(book, child))
     if child.pid is not None:
         _send_stop(book, child)
+    else:  # its spawn is under way, or over: look at all facts first
+        book.todo.append(partial(_stop_late, book, child, child.life))
 
 
 def kill(book: Book, child: Child) -> None:
-    """The shutdown time is over, or there is none to lose. Before it has a pid there is nobody to kill: then the stop
-    sequence, which begins with the pid, will know of the hurry.
-    """
-    if child.pid is not None and not child.gone and child.how not in ("killed", "brutal_kill"):
+    """The shutdown time is over, or there is none to lose."""
+    if not child.gone and child.how not in ("killed", "brutal_kill"):
         child.how = "killed"
         book.actions.append(Signal(child.life, "SIGKILL"))
 
@@ -128,9 +131,12 @@ def _send_stop(book: Book, child: Child) -> None:
         child.how = "brutal_kill"
         book.actions.append(Signal(child.life, "SIGKILL"))
         return
-    child.how = "shutdown"
-    book.actions.append(Signal(child.life, spec.stop_signal))
-    book.actions.append(Signal(child.life, "SIGCONT"))
+    if child.pid is None:
+        book.actions.append(Cancel(child.life))
+    else:
+        child.how = "shutdown"
+        book.actions.append(Signal(child.life, spec.stop_signal))
+        book.actions.append(Signal(child.life, "SIGCONT"))
     if book.hurried or _parent(child).hurried or spec.shutdown == 0:
         kill(book, child)
     elif spec.shutdown != "infinity":

@@ -40,6 +40,7 @@ from procsup.wire.jsonrpc import (
 )
 
 if TYPE_CHECKING:
+    from procsup.runtime.output import Outputs
     from procsup.runtime.reap import Reaper
 
 _LONGEST_NAME = 200
@@ -67,6 +68,7 @@ class Api:
         node: Node,
         reaper: "Reaper",
         journal: Journal,
+        outputs: "Outputs",
         places: Places,
         file: str,
         containment: str,
@@ -77,7 +79,7 @@ class Api:
         self._file = file
         self._submit = submit
         self._names = Names(node)
-        self._queries = Queries(node, self._names, journal, places, file, containment)
+        self._queries = Queries(node, self._names, journal, outputs, places, file, containment)
         self._refs = 0
         self._waiting: dict[int, tuple[Waiting, str]] = {}
         self._new_names: dict[str, tuple[int, str]] = {}

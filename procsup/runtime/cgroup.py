@@ -5,21 +5,28 @@ extended attribute), and as process 1 of a container with a cgroup namespace of 
 worker is born into its cgroup (spawner.py), and with it everything that it will ever start, whatever session,
 environment or parent that may choose. What is in it is killed by one write to cgroup.kill.
 
-The folders stand below one of the daemon's own, which is removed with it; what a killed daemon left is removed by the
-next. No controller is switched on.
+The folders stand below one of the daemon's own, which it holds locked, and removes at its end. One that nobody holds is
+what a killed daemon left: the next one kills who is in it, and removes it. No controller is switched on.
 """
 
 import contextlib
+import errno
+import fcntl
 import os
+import select
 import signal
+import time
 from collections.abc import Collection, Iterator
 
 from procsup.runtime import procfs
+from procsup.runtime.kill import send_exactly
 from procsup.runtime.procfs import Stat
-from procsup.runtime.remains import Worker, send_exactly
+from procsup.runtime.remains import Worker
 
 _PREFIX = "procsup-"
 _LONGEST = 200
+_PATIENCE = 10.0
+"""Seconds for what a dead daemon left to go. What the kernel does not let die in that time is left to it."""
 
 
 class Cgroups:
@@ -34,6 +41,8 @@ class Cgroups:
         _remove_what_the_dead_left(base)
         self._folder = os.path.join(base, f"{_PREFIX}{os.getpid()}")
         os.mkdir(self._folder)
+        self._lock = _lock(self._folder)
+        os.stat(self._folder)  # a daemon that starts at the same moment may have taken it for a dead one's
         self._folders: dict[int, str] = {}
         """life → its folder"""
 
@@ -45,7 +54,7 @@ class Cgroups:
         folder = os.path.join(self._folder, f"{life}.{os.fsdecode(name)}")
         os.mkdir(folder)
         self._folders[life] = folder
-        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return _open(folder)
 
     def adopt(self, worker: Worker) -> None:
         pass
@@ -57,18 +66,16 @@ class Cgroups:
         folder = self._folders.get(worker.life)
         if folder is None or not _is_populated(folder):
             return ()
-        stats = [stat for pid in _members(folder) if (stat := procfs.stat_of(pid)) is not None]
-        return [stat for stat in stats if stat.is_alive and stat.group != worker.pid]
+        members = [stat for stat in _members(folder) if stat.is_alive]
+        if not members and _is_populated(folder):
+            raise BlockingIOError(errno.EAGAIN, "who is in it forks and ends faster than we can look")
+        return [stat for stat in members if stat.group != worker.pid]
 
     def kill_beyond(self, worker: Worker) -> None:
         folder = self._folders.get(worker.life)
         if folder is None:
             return
-        try:
-            _write(folder, "cgroup.kill", b"1")
-        except OSError:  # before Linux 5.14
-            for stat in self.beyond(worker):
-                send_exactly(stat, signal.SIGKILL)
+        _kill(folder)
 
     def forget(self, life: int, worker: Worker | None) -> None:
         folder = self._folders.pop(life, None)
@@ -77,14 +84,17 @@ class Cgroups:
 
     def close(self) -> None:
         _remove(self._folder)
+        os.close(self._lock)
 
 
 def delegated_cgroup(is_process_1: bool) -> str | None:
     """The folder of our own cgroup, if it was given to us. `is_process_1`: our guardian is, of this pid namespace."""
     path = _own_path()
     folder = None if path is None else _folder_of(path)
-    if folder is None or not os.access(folder, os.W_OK) or not os.path.exists(os.path.join(folder, "cgroup.events")):
-        return None  # the root of all cgroups has no events
+    if folder is None or not os.path.exists(os.path.join(folder, "cgroup.events")):  # the root of all has none
+        return None
+    if not os.access(folder, os.W_OK) or not os.access(os.path.join(folder, "cgroup.procs"), os.W_OK):
+        return None  # from where we are to where we make folders, only who may write both can move
     is_ours = any(_attribute(folder, name) == b"1" for name in ("trusted.delegate", "user.delegate"))
     return folder if is_ours or (is_process_1 and path == "/") else None
 
@@ -105,7 +115,7 @@ def _folder_of(path: str) -> str | None:
             if rest.startswith("cgroup2 "):
                 root, mount = fields.split()[3:5]
                 below = os.path.relpath(path, root)
-                if not below.startswith(".."):
+                if not below.startswith("..") and not root.startswith("/.."):  # of an outer cgroup namespace
                     return os.path.normpath(os.path.join(mount, below))
     return None
 
@@ -121,20 +131,55 @@ def _is_populated(folder: str) -> bool:
     """Raises:
     OSError: it could not be looked at.
     """
-    with open(os.path.join(folder, "cgroup.events"), "rb") as events:
-        return b"populated 1" in events.read()
+    try:
+        with open(os.path.join(folder, "cgroup.events"), "rb") as events:
+            return b"populated 1" in events.read()
+    except OSError as error:
+        if error.errno in _REMOVED:
+            return False
+        raise
 
 
-def _members(folder: str) -> Iterator[int]:
+_REMOVED = (errno.ENOENT, errno.ENODEV)
+"""What cgroupfs answers about a folder that somebody has removed, which he can only when it is empty."""
+
+
+def _members(folder: str) -> Iterator[Stat]:
     """Its processes, and those of the cgroups that they have made in it."""
     for below, _, _ in os.walk(folder):
-        with contextlib.suppress(FileNotFoundError, OSError), open(os.path.join(below, "cgroup.procs")) as lines:
-            yield from map(int, lines.read().split())
+        with contextlib.suppress(OSError), open(os.path.join(below, "cgroup.procs")) as lines:
+            for pid in lines.read().split():
+                stat = procfs.stat_of(int(pid))
+                if stat is not None:
+                    yield stat
 
 
-def _write(folder: str, name: str, content: bytes) -> None:
-    with open(os.path.join(folder, name), "wb", buffering=0) as file:
-        file.write(content)
+def _kill(folder: str) -> None:
+    try:
+        with open(os.path.join(folder, "cgroup.kill"), "wb", buffering=0) as file:
+            file.write(b"1")
+    except OSError:  # before Linux 5.14
+        for stat in _members(folder):
+            send_exactly(stat, signal.SIGKILL)
+
+
+def _open(folder: str) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _lock(folder: str) -> int:
+    """A descriptor that holds it locked.
+
+    Raises:
+        OSError: somebody else does.
+    """
+    fd = _open(folder)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def _remove(folder: str) -> None:
@@ -146,8 +191,27 @@ def _remove(folder: str) -> None:
 
 def _remove_what_the_dead_left(base: str) -> None:
     for name in os.listdir(base):
-        number = name.removeprefix(_PREFIX)
-        if name.startswith(_PREFIX) and number.isdigit() and procfs.stat_of(int(number)) is None:
-            with contextlib.suppress(OSError):
-                _write(os.path.join(base, name), "cgroup.kill", b"1")
-            _remove(os.path.join(base, name))
+        if name.startswith(_PREFIX) and name.removeprefix(_PREFIX).isdigit():
+            folder = os.path.join(base, name)
+            with contextlib.suppress(OSError):  # one that cannot be locked is a living daemon's
+                lock = _lock(folder)
+                try:
+                    _kill_and_wait(folder)
+                    _remove(folder)
+                finally:
+                    os.close(lock)
+
+
+def _kill_and_wait(folder: str) -> None:
+    """Until nobody is in it, or patience is over.
+
+    Raises:
+        OSError: it could not be looked at.
+    """
+    end = time.monotonic() + _PATIENCE
+    with open(os.path.join(folder, "cgroup.events"), "rb") as events:
+        poll = select.poll()
+        poll.register(events, select.POLLPRI)  # when it has changed since it was read
+        while b"populated 1" in os.pread(events.fileno(), 4096, 0) and time.monotonic() < end:
+            _kill(folder)
+            poll.poll(100)

@@ -14,15 +14,14 @@ import functools
 import gc
 import os
 import signal
-import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import assert_never
 
 from procsup import __version__
 from procsup.config.config import Config
-from procsup.core.actions import Action, End, Record, Reply, Signal, Spawn
+from procsup.core.actions import Action, Cancel, End, Record, Reply, Signal, Spawn
 from procsup.core.events import (
     Booted,
     Emptied,
@@ -41,13 +40,15 @@ from procsup.runtime import lock
 from procsup.runtime.api import Api, signal_number
 from procsup.runtime.control import Control
 from procsup.runtime.dispatch import Dispatcher
+from procsup.runtime.failure import complain
 from procsup.runtime.guardian import Link
 from procsup.runtime.inheritance import initial_environment, leave_behind
 from procsup.runtime.journal import Journal
 from procsup.runtime.ladder import strongest_remains
 from procsup.runtime.leftovers import kill_marked, mark_of
+from procsup.runtime.logfile import LogFiles
 from procsup.runtime.loop import READ, Loop
-from procsup.runtime.output import Output
+from procsup.runtime.output import OnLines, Outputs
 from procsup.runtime.places import Places
 from procsup.runtime.reap import Death, Reaper
 from procsup.runtime.spawn import Spawner, SpawnFailure, Stdio, errno_name
@@ -71,13 +72,15 @@ def run(
     *,
     on_event: Callable[[JournalEvent], None],
     on_up: Callable[[], None] | None = None,
+    log_files: LogFiles | None = None,
+    on_lines: OnLines | None = None,
 ) -> int:
-    """Supervise the tree until it is down. The exit status (DESIGN § 6). `on_up` is called once the tree is up.
+    """Supervise the tree until it is down. The exit status (DESIGN § 6). `on_up` is called once the tree is up,
+    `on_lines` with what workers write that is captured. USR1 closes `log_files`, so that they are opened anew.
 
     Raises:
         CannotRun: the places cannot be had; nothing was started.
     """
-    leave_behind()
     for folder, what in (
         (places.state_dir, "the state"),
         (places.log_dir, "the logs"),
@@ -85,11 +88,12 @@ def run(
     ):
         lock.make_folder(folder, what)
     locks = [
-        lock.hold(os.path.join(places.state_dir, "lock"), f"the state directory {places.state_dir}"),
-        lock.hold(f"{places.socket}.lock", f"the socket {places.socket}"),
+        lock.hold(os.path.join(places.state_dir, "lock"), f"the state directory {places.state_dir}", link.guardian),
+        lock.hold(f"{places.socket}.lock", f"the socket {places.socket}", link.guardian),
     ]
     link.share(locks)
-    daemon = Daemon(config, places, link, locks, on_event, on_up)
+    daemon = Daemon(config, places, link, on_event, on_up, log_files or LogFiles(), on_lines)
+    leave_behind()  # now that every signal is taken
     try:
         return daemon.run()
     finally:
@@ -106,28 +110,26 @@ class Daemon:
         config: Config,
         places: Places,
         link: Link,
-        locks: Sequence[int],
         on_event: Callable[[JournalEvent], None],
         on_up: Callable[[], None] | None,
+        log_files: LogFiles,
+        on_lines: OnLines | None,
     ) -> None:
         self._config = config
         self._places = places
         self._link = link
-        self._locks = locks
         self._on_event = on_event
         self._on_up = on_up
         self._events: list[Event] = []
         self._results: list[Started | SpawnFailed] = []
         self._records: list[tuple[Record, float, float]] = []
-        self._outputs: dict[int, Output] = {}
-        self._finished: list[Output] = []
         self._end: End | None = None
         self._has_bug = False
         self._is_orphan = False
         """The guardian has died."""
         self._mark = mark_of(os.getpid())
         self._loop = Loop()
-        self._loop.watch(link.fileno(), READ, self._lose_guardian)
+        self._loop.watch(link.fileno(), READ, self._hear_end_of_link)
         self._node = Node(config.tree)
         self._spawner = Spawner(initial_environment(), self._mark, self._loop.wakeup_fd)
         self._spawner.raise_limit()
@@ -139,17 +141,27 @@ class Daemon:
             lambda errno: self._events.append(JournalFailed(errno)),
             lambda lost: self._events.append(JournalResumed(lost)),
         )
+        self._outputs = Outputs(self._loop, places.log_dir, log_files, self._lose, on_lines)
         self._api = Api(
-            self._node, self._reaper, self._journal, places, config.file, self._remains.level, self._events.append
+            self._node,
+            self._reaper,
+            self._journal,
+            self._outputs,
+            places,
+            config.file,
+            self._remains.level,
+            self._events.append,
         )
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self._loop.on_signal(number, functools.partial(self._stop, signal.Signals(number).name))
-        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM):
+        self._loop.on_signal(signal.SIGUSR1, self._outputs.reopen)
+        for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGALRM):
             self._loop.on_signal(number, _disregard)
 
     def run(self) -> int:
         self._events.append(Booted(os.getpid(), self._config.file, __version__))
+        self._check_guardian()
         try:
             while self._end is None:
                 self._turn()
@@ -160,11 +172,10 @@ class Daemon:
         return _BUG if self._has_bug else self._end.status
 
     def close(self) -> None:
-        if self._is_orphan:
+        if self._is_orphan or os.getppid() != self._link.guardian:
             kill_marked(self._mark)
         self._tidy()
-        for output in self._outputs.values():
-            output.close()
+        self._outputs.close()
         self._dispatcher.close()
         self._remains.close()
         self._control.close()
@@ -193,24 +204,28 @@ class Daemon:
             self._confess()
         self._take_results()
         self._take_deaths()
-        self._reaper.poll(time.monotonic())
+        now = time.monotonic()
+        self._reaper.poll(now)
+        self._outputs.poll(now)
+        self._check_guardian()  # before anything follows from the deaths: orphans may have been out of sight
         deadline = self._node.next_deadline()
-        if deadline is not None and deadline <= time.monotonic():
+        if deadline is not None and deadline <= now:
             self._events.append(TimePassed())
 
     def _tidy(self) -> None:
         """What need not be done before the next life begins."""
         self._reaper.tidy()
-        for output in self._finished:
-            output.close()
-        self._finished.clear()
+        self._outputs.tidy()
 
     def _patience(self) -> float | None:
         """Seconds to wait, None for ever."""
         if self._events or self._results:
             return 0.0
-        deadlines = [when for when in (self._node.next_deadline(), self._reaper.next_poll()) if when is not None]
+        deadlines = [when for when in self._deadlines() if when is not None]
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def _deadlines(self) -> tuple[float | None, ...]:
+        return self._node.next_deadline(), self._reaper.next_poll(), self._outputs.next_poll()
 
     def _take_results(self) -> None:
         self._events += self._results
@@ -224,16 +239,13 @@ class Daemon:
             self._events.append(self._exited(death))
 
     def _exited(self, death: Death) -> Exited:
-        output = self._outputs[death.life]
-        output.drain()
-        tail = output.tail()
+        tail = self._outputs.drain(death.life)
         if death.gone:
-            output.end_line()
-            self._finished.append(self._outputs.pop(death.life))
+            self._outputs.end(death.life)
         return Exited(death.life, death.ended, death.gone, tail)
 
     def _is_empty(self, life: int) -> None:
-        self._outputs.pop(life).close()
+        self._outputs.end(life)
         self._events.append(Emptied(life))
 
     # Actions
@@ -244,8 +256,12 @@ class Daemon:
                 self._records.append((action, time.time(), time.monotonic()))
             case Spawn():
                 self._spawn(action)
+            case Cancel(life=life):
+                self._dispatcher.cancel(life)
             case Signal(life=life, signal=name):
-                self._reaper.signal(life, signal_number(name))
+                number = signal_number(name)
+                if number != signal.SIGKILL or not self._dispatcher.kill(life):
+                    self._reaper.signal(life, number)
             case Reply():
                 self._api.on_reply(action)
             case End():
@@ -254,19 +270,16 @@ class Daemon:
                 assert_never(action)
 
     def _spawn(self, action: Spawn) -> None:
-        name = action.path.rpartition("/")[2]
-        log = os.path.join(self._places.log_dir, f"{name}.log")
-        output = Output(self._loop, log, action.life, self._lose)
+        program = action.spec.program
         try:
-            write_end = output.open()
-        except OSError as error:
-            self._results.append(SpawnFailed(action.life, "pipe", errno_name(error.errno or 0)))
+            stdio = self._outputs.open(action.life, action.path, program)
+        except SpawnFailure as failure:
+            self._results.append(SpawnFailed(action.life, failure.stage, errno_name(failure.errno)))
             return
-        self._outputs[action.life] = output
         try:
-            self._start(action, Stdio(-1, write_end, write_end))
+            self._start(action, stdio)
         finally:
-            os.close(write_end)
+            self._outputs.release(stdio)
 
     def _start(self, action: Spawn, stdio: Stdio) -> None:
         """At once, or by the spawner process, which will tell."""
@@ -279,7 +292,7 @@ class Daemon:
         if cgroup >= 0 or not self._spawner.is_plain(program):
             order = self._spawner.order(program, action.path, action.starts)
             told = functools.partial(self._has_spawned, action)
-            self._dispatcher.dispatch(order, (*self._spawner.descriptors(stdio), *_real(cgroup)), told)
+            self._dispatcher.dispatch(action.life, order, (*self._spawner.descriptors(stdio), *_real(cgroup)), told)
             for fd in _real(cgroup):
                 os.close(fd)
             return
@@ -290,7 +303,7 @@ class Daemon:
 
     def _has_spawned(self, action: Spawn, pid: int, stage: str, number: int) -> None:
         if stage:
-            self._outputs.pop(action.life).close()
+            self._outputs.end(action.life)
             self._remains.forget(action.life, None)
             self._results.append(SpawnFailed(action.life, stage, errno_name(number)))
             return
@@ -322,14 +335,21 @@ class Daemon:
     def _stop(self, by: str) -> None:
         self._events.append(ShutdownRequested(by=by))
 
-    def _lose_guardian(self, mask: int) -> None:
-        """Nobody would end what is left if we died now: end the tree at once."""
+    def _hear_end_of_link(self, mask: int) -> None:
+        """It comes before we are given another parent."""
         self._loop.forget(self._link.fileno())
-        self._is_orphan = True
-        sys.stderr.write("procsup: the guardian has died, so the tree is being stopped\n")
-        for fd in self._locks:
-            lock.mark_as_ending(fd)
-        self._events.append(ShutdownRequested(hurried=True, by="guardian_died"))
+        self._lose_guardian()
+
+    def _check_guardian(self) -> None:
+        if os.getppid() != self._link.guardian:
+            self._lose_guardian()
+
+    def _lose_guardian(self) -> None:
+        """Nobody would end what is left if we died now: end the tree at once."""
+        if not self._is_orphan:
+            self._is_orphan = True
+            complain("the guardian has died, so the tree is being stopped")
+            self._events.append(ShutdownRequested(hurried=True, by="guardian_died"))
 
     # The end
 
@@ -341,12 +361,12 @@ class Daemon:
 
     def _confess(self) -> None:
         self._has_bug = True
-        sys.stderr.write(f"procsup: a bug of procsup; the tree is being stopped:\n{traceback.format_exc()}")
+        complain(f"a bug of procsup; the tree is being stopped:\n{traceback.format_exc()}")
         self._stop("bug")
 
     def _abandon(self) -> None:
         """The node cannot be asked any more: KILL whatever lives, latest first."""
-        sys.stderr.write(f"procsup: a bug in the core of procsup; every worker is killed:\n{traceback.format_exc()}")
+        complain(f"a bug in the core of procsup; every worker is killed:\n{traceback.format_exc()}")
         for life in reversed(self._reaper.remaining):
             self._reaper.signal(life, signal.SIGKILL)
 
@@ -368,4 +388,3 @@ def _journal_event(record: Record, wall: float, mono: float) -> JournalEvent:
     return JournalEvent(
         record.seq, f"{stamp}.{micros:06d}Z", round(mono, 6), record.event, record.path, record.cause, details
     )
-

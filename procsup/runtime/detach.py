@@ -1,8 +1,9 @@
 """Detaching: the daemon goes on in the background, and whoever called returns when the tree is up.
 
 Guardian and daemon are below a fork of the caller, in sessions of their own. The daemon complains about its file where
-the caller does; then it lets go of the terminal, for a log file. It tells the caller over a pipe where that is, and
-that the tree is up; if it ends before that, the guardian's exit status tells, and the log has the story.
+the caller does (the file may be one of the caller's descriptors, too); then it lets go of the terminal, and of whatever
+else the caller had open, for a log file. It tells the caller over a pipe where that is, and that the tree is up; if it
+ends before that, the guardian's exit status tells, and the log has the story.
 """
 
 import contextlib
@@ -10,9 +11,11 @@ import json
 import os
 from collections.abc import Callable
 
-from procsup.runtime.guardian import Link
+from procsup.runtime.failure import CannotRun
+from procsup.runtime.guardian import Link, speak_through
+from procsup.runtime.inheritance import close_all_but
 from procsup.runtime.lock import make_folder
-from procsup.runtime.output import open_log
+from procsup.runtime.logfile import open_log
 from procsup.runtime.wait import wait_for
 
 
@@ -23,20 +26,20 @@ class Caller:
         self._pipe = pipe
 
     def let_go(self, log_path: str, link: Link) -> None:
-        """Nothing of the terminal is left to this process and to its guardian; standard error goes to the log.
+        """Nothing that the caller had open is left to this process and to its guardian; standard error is the log.
 
         Raises:
             CannotRun: 73; the log cannot be made.
         """
         make_folder(os.path.dirname(log_path), "the daemon's log")
-        log = open_log(log_path)
+        try:
+            log = open_log(log_path)
+        except OSError as error:
+            raise CannotRun(f"cannot write the log {log_path!r}: {error.strerror}", 73) from None
         self._tell({"log": log_path, "begin": os.fstat(log).st_size})
-        nowhere = os.open(os.devnull, os.O_RDWR)
         link.speak_through(log)
-        for fd, target in ((nowhere, 0), (nowhere, 1), (log, 2)):
-            os.dup2(fd, target)
-        os.close(nowhere)
-        os.close(log)
+        speak_through(log)
+        close_all_but((self._pipe, link.fileno()))
 
     def is_up(self) -> None:
         """The tree is: the caller may go."""

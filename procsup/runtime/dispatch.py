@@ -1,25 +1,36 @@
 """Orders to the spawner, and what comes of them.
 
-The spawner is started with the first order, and again after its death; an order that died with it is given once more.
-An order is a memfd and the descriptors that go with it, so that it may be of any size; what the socket does not take
-now waits. Nothing here blocks: a spawner that is stopped, or a child that hangs in chdir(2), holds up only those it
-concerns.
+The spawner is started with the first order, and again after its death. An order is a memfd and the descriptors that go
+with it, so that it may be of any size. Only so many lie in the socket at a time: the next goes when one was heard of.
+Nothing here blocks: a spawner that is stopped, or a child that hangs in chdir(2), holds up only those it concerns.
+
+What became of an order is known by its report, a pipe that ends with the program's execution, with the child's death,
+or with the spawner's, if there was no child yet: then the order is given again. A start that is not wanted any more is
+ended the same way: by the death of the child as soon as its pid is known, and if that takes too long, of the spawner.
 """
 
+import contextlib
 import errno
 import marshal
 import os
+import signal
 import socket
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from procsup.runtime.loop import READ, WRITE, Loop
+from procsup.runtime.loop import READ, Loop
 from procsup.runtime.passing import send_descriptors
+from procsup.runtime.procfs import has_executed
 from procsup.runtime.spawner import Order
 from procsup.runtime.wait import kill_and_wait_for, wait_for
 
-_ATTEMPTS = 2
+_ATTEMPTS = 3
+"""Spawners that may die with an order before it has failed."""
+
+_QUEUE = 16
+"""Orders that the spawner is given ahead."""
+
+_NO_ROOM = (errno.EAGAIN, errno.ETOOMANYREFS)
 
 Done = Callable[[int, str, int], None]
 """Called with the pid, or 0, the stage that failed, or "", and its errno."""
@@ -27,14 +38,17 @@ Done = Callable[[int, str, int], None]
 
 @dataclass(slots=True, eq=False)
 class _Errand:
-    """One order on its way. Owns its descriptors."""
+    """One order on its way. Owns its descriptors: `report`, -1 while it waits, and `copies`, by what they are of."""
 
+    life: int
     order: bytes
-    fds: list[int]
+    fds: Sequence[int]
     done: Done
+    copies: dict[int, int]
     attempts: int = 0
     report: int = -1
-    told: bytes = field(default=b"")
+    told: bytes = b""
+    is_unwanted: bool = False
 
 
 class Dispatcher:
@@ -45,69 +59,100 @@ class Dispatcher:
         self._start = start
         self._socket: socket.socket | None = None
         self._pid = 0
-        self._waiting: deque[_Errand] = deque()
-        self._under_way: set[_Errand] = set()
-        self._is_blocked = False
-
-    def dispatch(self, order: Order, fds: Sequence[int], done: Done) -> None:
-        """Have it executed. `fds` (stdin, stdout, stderr and, perhaps, cgroup) stay the caller's. The loop will call
-        `done`.
-        """
-        errand = _Errand(marshal.dumps(tuple(order)), [], done)
-        try:
-            for fd in fds:
-                errand.fds.append(os.dup(fd))
-        except OSError as error:
-            self._fail(errand, "pipe", error.errno or 0)
-            return
-        self._waiting.append(errand)
-        self._send()
+        self._errands: dict[int, _Errand] = {}
+        """by life"""
+        self._waiting: dict[int, _Errand] = {}
+        """by life, the first to be sent first"""
+        self._unheard: set[_Errand] = set()
+        """Sent, and without a pid so far"""
 
     @property
     def pid(self) -> int:
         """The spawner's, or 0 when there is none."""
         return self._pid
 
+    def dispatch(self, life: int, order: Order, fds: Sequence[int], done: Done) -> None:
+        """Have it executed. `fds` (stdin, stdout, stderr and, perhaps, cgroup) stay the caller's. The loop will call
+        `done`.
+        """
+        errand = _Errand(life, marshal.dumps(tuple(order)), fds, done, {})
+        self._errands[life] = errand
+        try:
+            for fd in set(fds):
+                errand.copies[fd] = os.dup(fd)
+        except OSError as error:
+            self._fail(errand, "pipe", error.errno or 0)
+            return
+        self._waiting[life] = errand
+        self._send()
+
+    def cancel(self, life: int) -> None:
+        """What was dispatched for this life is not wanted any more. `done` will be told that it failed with ECANCELED,
+        or that it was too late for that.
+        """
+        errand = self._errands.get(life)
+        if errand is None:
+            return
+        errand.is_unwanted = True
+        if self._waiting.pop(life, None) is not None:
+            self._fail(errand, "spawner", errno.ECANCELED)
+        elif errand.report >= 0:
+            self._hear(errand)
+
+    def kill(self, life: int) -> bool:
+        """The same, even if the spawner does not react. False when it is over (by now)."""
+        self.cancel(life)
+        errand = self._errands.get(life)
+        if errand in self._unheard:
+            for other in self._unheard:
+                other.attempts -= 1  # that will be no fault of theirs
+            self._lose_spawner()
+        return errand is not None
+
     def close(self) -> None:
-        """Errands that are under way are forgotten."""
-        for errand in [*self._waiting, *self._under_way]:
-            self._release(errand)
+        """What is under way is killed."""
         self._waiting.clear()
         if self._socket is not None:
             self._lose_spawner()
+        for errand in self._errands.values():
+            if errand.report >= 0:
+                self._listen(errand)
+                _end(errand)
+            self._release(errand)
+        self._errands.clear()
 
     def _send(self) -> None:
-        while self._waiting:
-            errand = self._waiting[0]
+        while self._waiting and len(self._unheard) < _QUEUE:
+            errand = next(iter(self._waiting.values()))
+            stage = "spawner"
             try:
                 if self._socket is None:
-                    self._start_spawner()
-                self._send_one(errand)
-            except BlockingIOError:
-                self._wait_for_room(True)
-                return
-            except BrokenPipeError:  # it has died: the loop will tell, and begin anew
+                    self._socket = self._start_spawner()
+                stage = "pipe"
+                self._send_one(errand, self._socket)
+            except ConnectionError:  # it has died: the loop will tell, and begin anew
                 return
             except OSError as error:
-                self._waiting.popleft()
-                self._fail(errand, "spawner", error.errno or 0)
+                if self._unheard and error.errno in _NO_ROOM:
+                    return
+                del self._waiting[errand.life]
+                self._fail(errand, stage, error.errno or 0)
             else:
-                self._waiting.popleft()
-        self._wait_for_room(False)
+                del self._waiting[errand.life]
 
-    def _send_one(self, errand: _Errand) -> None:
+    def _send_one(self, errand: _Errand, spawner: socket.socket) -> None:
         """Raises:
         OSError: it was not sent, and nothing stays open.
         """
-        assert self._socket is not None
-        report_read, report_write = os.pipe2(os.O_CLOEXEC)
+        report_read, report_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         order = -1
         try:
             order = os.memfd_create("order", os.MFD_CLOEXEC)
             os.write(order, errand.order)
+            fds = [report_write, order, *(errand.copies[fd] for fd in errand.fds)]
             self._loop.watch(report_read, READ, lambda mask: self._hear(errand))
             try:
-                send_descriptors(self._socket, b"!", [report_write, order, *errand.fds])
+                send_descriptors(spawner, b"%d" % len(fds), fds)
             except OSError:
                 self._loop.forget(report_read)
                 raise
@@ -120,60 +165,84 @@ class Dispatcher:
                 os.close(order)
         errand.report, errand.told = report_read, b""
         errand.attempts += 1
-        self._under_way.add(errand)
+        self._unheard.add(errand)
 
     def _hear(self, errand: _Errand) -> None:
-        data = os.read(errand.report, 4096)
-        if data:
-            errand.told += data
-            return
+        is_all = self._listen(errand)
+        pid, stage, number = _understood(errand.told)
+        if pid or is_all:
+            self._unheard.discard(errand)
+        if is_all:
+            self._conclude(errand, pid, stage, number)
+        elif errand.is_unwanted:
+            _end(errand)
+        self._send()
+
+    def _listen(self, errand: _Errand) -> bool:
+        """Whether it was told to the end."""
+        try:
+            while data := os.read(errand.report, 4096):
+                errand.told += data
+        except BlockingIOError:
+            return False
+        return True
+
+    def _conclude(self, errand: _Errand, pid: int, stage: str, number: int) -> None:
         self._loop.forget(errand.report)
         os.close(errand.report)
         errand.report = -1
-        self._under_way.discard(errand)
-        pid, stage, number = _understood(errand.told)
-        if not pid and not stage:
-            if errand.attempts < _ATTEMPTS:  # the spawner died with it
-                self._waiting.append(errand)
-                self._send()
+        if not pid and not stage:  # the spawner died with it
+            if errand.is_unwanted:
+                stage, number = "spawner", errno.ECANCELED
+            elif errand.attempts < _ATTEMPTS:
+                self._waiting[errand.life] = errand
                 return
-            stage, number = "spawner", errno.ECHILD
-        if stage and pid:
+            else:
+                stage, number = "spawner", errno.ECHILD
+        if pid and not stage and errand.is_unwanted and not has_executed(pid):
+            stage, number = "spawner", errno.ECANCELED
+        if pid and stage:
             wait_for(pid)  # it is ending, or has ended
-        self._release(errand)
-        errand.done(0 if stage else pid, stage, number)
+        self._finish(errand, 0 if stage else pid, stage, number)
 
     def _fail(self, errand: _Errand, stage: str, number: int) -> None:
-        self._release(errand)
-        self._loop.soon(lambda: errand.done(0, stage, number))
+        self._loop.soon(lambda: self._finish(errand, 0, stage, number))
+
+    def _finish(self, errand: _Errand, pid: int, stage: str, number: int) -> None:
+        if self._errands.pop(errand.life, None) is not None:
+            self._release(errand)
+            errand.done(pid, stage, number)
 
     def _release(self, errand: _Errand) -> None:
-        for fd in errand.fds:
+        for fd in errand.copies.values():
             os.close(fd)
-        errand.fds.clear()
+        errand.copies.clear()
         if errand.report >= 0:
             self._loop.forget(errand.report)
             os.close(errand.report)
             errand.report = -1
 
-    def _start_spawner(self) -> None:
+    def _start_spawner(self) -> socket.socket:
         """Raises:
         OSError: no process, no descriptor.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
-                self._pid = self._start(theirs.fileno())
                 ours.setblocking(False)
-                self._loop.watch(ours.fileno(), READ, self._ready)
+                self._loop.watch(ours.fileno(), READ, lambda mask: self._begin_anew())  # it says nothing, but its end
+                try:
+                    self._pid = self._start(theirs.fileno())
+                except OSError:
+                    self._loop.forget(ours.fileno())
+                    raise
             except OSError:
                 ours.close()
                 raise
-        self._socket = ours
+        return ours
 
-    def _ready(self, mask: int) -> None:
-        if mask & ~WRITE:  # it says nothing: this is its end
-            self._lose_spawner()
+    def _begin_anew(self) -> None:
+        self._lose_spawner()
         self._send()
 
     def _lose_spawner(self) -> None:
@@ -181,14 +250,16 @@ class Dispatcher:
         self._loop.forget(self._socket.fileno())
         self._socket.close()
         self._socket = None
-        self._is_blocked = False
         kill_and_wait_for(self._pid)  # it may be stopped, or have closed its socket only
         self._pid = 0
 
-    def _wait_for_room(self, wanted: bool) -> None:
-        if self._socket is not None and wanted != self._is_blocked:
-            self._is_blocked = wanted
-            self._loop.change(self._socket.fileno(), READ | WRITE if wanted else READ)
+
+def _end(errand: _Errand) -> None:
+    """Its child, which we have not waited for as long as its report has not ended."""
+    pid, _, _ = _understood(errand.told)
+    if pid:
+        with contextlib.suppress(PermissionError):  # it has just executed a program of another user's
+            os.kill(pid, signal.SIGKILL)
 
 
 def _understood(told: bytes) -> tuple[int, str, int]:

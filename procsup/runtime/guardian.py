@@ -4,7 +4,7 @@ It is what the shell, systemd or a container sees. It passes signals on to the d
 daemon's status; and when the daemon is gone, however it died, it kills every process that is left below it, and only
 then ends itself (leftovers.py). For that it is a child subreaper (prctl(2)): whoever of the tree loses its parent
 becomes its child, also one that has forked twice and left its session. As process 1 of a container it reaps strangers
-in the same way.
+in the same way. Children that it had before the daemon (`exec procsup run FILE 2> >(tee log)`) are not the tree's.
 
 It holds the daemon's locks too, so that no new daemon starts before it is done. The daemon in turn sees the guardian's
 end as the end of their link, and ends (daemon.py).
@@ -19,15 +19,19 @@ import os
 import select
 import signal
 import socket
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from procsup.runtime import leftovers, wait
+from procsup.runtime import leftovers, procfs, wait
+from procsup.runtime.failure import complain
+from procsup.runtime.inheritance import close_all_but
 from procsup.runtime.passing import receive_descriptors, send_descriptors
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
 _TAKEN = frozenset({*_PASSED_ON, signal.SIGCHLD, signal.SIGUSR2, signal.SIGALRM})
 """Those that are not passed on would end a process that does not take them."""
+
+_KEPT_FOR_LATER = _TAKEN - {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGCHLD}
+"""For the daemon to take when it can: one that comes while it starts is not to end it."""
 
 _CANNOT_START = 69
 
@@ -52,7 +56,7 @@ class Link:
         self._send(_HOLD, fds)
 
     def speak_through(self, fd: int) -> None:
-        """The guardian's standard error is this from now on, and nothing is left to it of a terminal."""
+        """The guardian's standard error is this from now on, and nothing is left to it of what the caller had open."""
         self._send(_SPEAK_THROUGH, [fd])
 
     def close(self) -> None:
@@ -65,36 +69,46 @@ class Link:
 
 def guard(work: Callable[[Link], int]) -> int:
     """Run `work` in a child, the daemon; in the guardian its exit status, once nothing of it is left. In the daemon it
-    returns what `work` does.
+    returns what `work` does; signals that it need not have while it starts are blocked there.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     is_subreaper = _become_subreaper()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _TAKEN)
     guardian = os.getpid()
+    strangers = procfs.children_of(guardian)
     try:
         daemon = os.fork()
     except OSError as error:
-        sys.stderr.write(f"procsup: cannot start the daemon: {error.strerror}\n")
+        complain(f"cannot start the daemon: {error.strerror}")
         return _CANNOT_START
     if daemon == 0:
         os.setsid()
         ours.close()
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before | _KEPT_FOR_LATER)
         return work(Link(theirs, guardian, is_subreaper))
     theirs.close()
-    return _Guardian(daemon, ours, is_subreaper).guard()
+    return _Guardian(daemon, strangers, ours, is_subreaper).guard()
+
+
+def speak_through(log: int) -> None:
+    """This process reads and writes nothing any more but its standard error, which is `log`."""
+    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for fd, target in ((nowhere, 0), (nowhere, 1), (log, 2)):
+        os.dup2(fd, target)
+    os.close(nowhere)
 
 
 class _Guardian:
-    def __init__(self, daemon: int, link: socket.socket, is_subreaper: bool) -> None:
+    def __init__(self, daemon: int, strangers: Iterable[int], link: socket.socket, is_subreaper: bool) -> None:
         self._daemon = daemon
+        self._strangers = set(strangers)
         self._mark = None if is_subreaper else leftovers.mark_of(daemon)
         self._link = link
         self._held: list[int] = []
         self._status: int | None = None
         """The daemon's wait status, once it has ended"""
         self._poll = select.poll()
-        self._wakeup = _wakeup_on(_TAKEN)
+        self._wakeup, self._wakeup_end = _wakeup_on(_TAKEN)
         self._poll.register(self._wakeup, select.POLLIN)
         self._poll.register(link, select.POLLIN)
 
@@ -105,10 +119,11 @@ class _Guardian:
                     self._take_signals()
                 else:
                     self._take_message()
-        left = leftovers.kill_all_children() + (leftovers.kill_marked(self._mark) if self._mark else 0)
+        left = leftovers.kill_all_children(self._strangers)
+        left += leftovers.kill_marked(self._mark) if self._mark else 0
         if left or os.WIFSIGNALED(self._status):
             ended = f"was killed by signal {os.WTERMSIG(self._status)}" if os.WIFSIGNALED(self._status) else "has ended"
-            sys.stderr.write(f"procsup: the daemon (pid {self._daemon}) {ended}; processes left and killed: {left}\n")
+            complain(f"the daemon (pid {self._daemon}) {ended}; processes left and killed: {left}")
         return wait.exit_status(self._status)
 
     def _take_signals(self) -> None:
@@ -122,18 +137,19 @@ class _Guardian:
     def _reap(self) -> None:
         while (ended := wait.reap_any()) is not None:
             pid, status = ended
+            self._strangers.discard(pid)
             if pid == self._daemon:
                 self._status = status
-                return  # nobody is reaped any more but by killing, which counts them
 
     def _take_message(self) -> None:
         try:
             word, fds = receive_descriptors(self._link, 16)
         except OSError:
             word, fds = b"", []
-        if word == _SPEAK_THROUGH:
-            _leave_terminal(fds[0])
         self._held += fds
+        if word == _SPEAK_THROUGH:
+            speak_through(fds[0])
+            close_all_but((self._wakeup, self._wakeup_end, self._link.fileno(), *self._held))
         if not word:  # it ends, or ended: SIGCHLD tells
             self._poll.unregister(self._link)
 
@@ -148,22 +164,15 @@ def _become_subreaper() -> bool:
     return True
 
 
-def _wakeup_on(numbers: frozenset[int]) -> int:
-    """A descriptor on which each of these signals arrives as a byte; those that were blocked until now too."""
+def _wakeup_on(numbers: frozenset[int]) -> tuple[int, int]:
+    """A pipe on which each of these signals arrives as a byte; those that were blocked until now too."""
     read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     for number in numbers:
         signal.signal(number, _leave_to_the_wakeup_fd)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
-    return read_end
+    return read_end, write_end
 
 
 def _leave_to_the_wakeup_fd(number: int, frame: object) -> None:
     """A handler must be there for the interpreter to write the byte."""
-
-
-def _leave_terminal(log: int) -> None:
-    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for fd, target in ((nowhere, 0), (nowhere, 1), (log, 2)):
-        os.dup2(fd, target)
-    os.close(nowhere)

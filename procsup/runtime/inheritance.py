@@ -6,9 +6,15 @@ They inherit the environment, exactly, and nothing else: no descriptor, no ignor
 import contextlib
 import os
 import signal
+from collections.abc import Iterable
+from typing import Final
 
 _RESTORED_BY_SPAWN = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
 """Ignored by the interpreter itself, and set back in every child."""
+
+
+_HIGHEST: Final = 1 << 30
+"""No descriptor is."""
 
 
 def initial_environment() -> dict[str, str]:
@@ -31,3 +37,10 @@ def leave_behind() -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def close_all_but(keep: Iterable[int]) -> None:
+    """Close every descriptor but the first three and these."""
+    kept = sorted({0, 1, 2, *keep})
+    for below, above in zip(kept, [*kept[1:], _HIGHEST], strict=True):
+        os.closerange(below + 1, above)

@@ -3,6 +3,9 @@
 A lock is a flock(2) on a file beside what it guards. The kernel lets go of it when the last holder of the descriptor
 dies, however it dies, so that a lock is never stale; what a dead daemon left behind (its socket) may be removed by
 whoever holds the lock. The file stays: removing it would let two daemons lock two files of one name.
+
+The daemon and its guardian hold it both. In the file stand their pids, which tell whether the lock is held by a healthy
+pair or by one that is left of it, and is about to let go once nothing of its tree is left.
 """
 
 import fcntl
@@ -12,15 +15,14 @@ import time
 from procsup.runtime.failure import CannotRun
 from procsup.runtime.procfs import stat_of
 
-_ENDING = b"ending\n"
-
 _PATIENCE = 10.0
 _PAUSE = 0.01
 """Seconds that a holder is given that is about to let go, and between two attempts."""
 
 
-def hold(path: str, guarded: str) -> int:
-    """The descriptor that holds the lock; closing it lets go. `guarded` names the thing in messages.
+def hold(path: str, guarded: str, guardian: int) -> int:
+    """The descriptor that holds the lock; closing it lets go. `guarded` names the thing in messages; `guardian` is our
+    parent, and stands in the file behind our own pid.
 
     Waits a few seconds for a holder that is about to let go.
 
@@ -34,40 +36,41 @@ def hold(path: str, guarded: str) -> int:
     if not _lock(fd):
         holder = _holder(fd)
         os.close(fd)
-        raise CannotRun(f"cannot use {guarded}: another procsup daemon holds it{holder}", 73) from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        told = f" (pid {holder[0]})" if holder else ""
+        raise CannotRun(f"cannot use {guarded}: another procsup daemon holds it{told}", 73) from None
+    os.ftruncate(fd, os.pwrite(fd, f"{os.getpid()} {guardian}\n".encode(), 0))
     return fd
 
 
-def mark_as_ending(fd: int) -> None:
-    """The holder will soon let go: who wants the lock waits."""
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, _ENDING, 0)
-
-
 def _lock(fd: int) -> bool:
-    """At once, or when a holder that is about to let go has done so: a daemon that says so, or the guardian of a dead
-    one, which is still killing what that has left.
-    """
+    """At once, or when a holder that is about to let go has done so."""
     end = time.monotonic() + _PATIENCE
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            if time.monotonic() > end or not _is_ending(fd):
+            if time.monotonic() > end or not _is_ending(_holder(fd)):
                 return False
             time.sleep(_PAUSE)
         else:
             return True
 
 
-def _is_ending(fd: int) -> bool:
-    text = os.pread(fd, 32, 0)
-    if not text.strip().isdigit():
-        return text == _ENDING
-    daemon = stat_of(int(text))
-    return daemon is None or not daemon.is_alive
+def _is_ending(holder: list[int]) -> bool:
+    """The daemon is dead, and its guardian still kills what it has left; or the guardian is, and the daemon stops its
+    tree. Whatever has got the pid of either since then is not the child of the other.
+    """
+    if not holder:  # it has just taken the lock, and is about to say so
+        return True
+    daemon, guardian = holder
+    stat = stat_of(daemon)
+    return stat is None or not stat.is_alive or stat.parent != guardian
+
+
+def _holder(fd: int) -> list[int]:
+    """Pids of the daemon and of its guardian, or nothing."""
+    words = os.pread(fd, 32, 0).split()
+    return [int(word) for word in words] if len(words) == 2 and b"".join(words).isdigit() else []
 
 
 def make_folder(path: str, what: str) -> None:
@@ -83,8 +86,3 @@ def make_folder(path: str, what: str) -> None:
         raise CannotRun(f"cannot make the folder of {what}: {path!r}: {error.strerror}", 73) from None
     finally:
         os.umask(old)
-
-
-def _holder(fd: int) -> str:
-    pid = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
-    return f" (pid {pid})" if pid.isdigit() else ""

@@ -1,171 +1,364 @@
-"""Workers' output: a pipe per life, read when there is something, written to a log file per name, whole lines only.
+"""Workers' standard input, output and error: where they lead, and what comes out of the pipes.
 
-Each worker writes stdout and stderr, joined in the order written, into one pipe. What comes out is appended to
-`log_dir/NAME.log`, which is renamed to NAME.log.1, .2 … when it would grow over MAX_BYTES; a line without an end is
-held back until its end comes, or the worker's. The last lines of a life are remembered for its exit.
+The spec says where each leads (`Program`). What is captured, "log" and paths, comes through a pipe: one for each place
+of a life, so that stdout and stderr that go to one place are joined in the order written. A line is held back until its
+end comes, or the life's; or until it is longer than _LONGEST_HELD, and then it is written in parts. The last lines of a
+life are remembered for its exit.
 
-Laws: a worker never waits for the disk, nor does the loop for a worker: what cannot be written is counted and dropped.
-No log file stays open: with thousands of workers that would be thousands of descriptors.
+Laws: nothing that a worker says can hold up the others. The pipes have an epoll set of their own, which the loop's one
+watches: however many workers there are and however much they say, a turn of the loop reads no more than _TURN_BYTES of
+it and for no longer than _TURN_SECONDS, but for the last read. Pipes that are ready take turns (epoll(7)).
+
+A pipe that has much to carry is busy: it is widened, it is not watched, and it is visited every _REST instead, until a
+visit finds nothing. To be watched costs the writer of many short lines as much as the writing, for every write wakes
+the watcher (pipe(7), epoll(7)); and a wake-up for every few lines costs the reader more than the lines.
 """
 
 import contextlib
+import fcntl
 import os
-from collections.abc import Callable
+import select
+import sys
+import termios
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
-from procsup.runtime.failure import CannotRun
+from procsup.core.spec import Program
+from procsup.runtime import journald
+from procsup.runtime.logfile import Log, LogFiles
+from procsup.runtime.logs import Logs, OnLost
 from procsup.runtime.loop import READ, Loop
-from procsup.runtime.spawn import errno_name
+from procsup.runtime.spawn import SpawnFailure, Stdio
 
-MAX_BYTES = 10_000_000
-BACKUPS = 5
+_TURN_BYTES = 4 * 65536
+_TURN_SECONDS = 0.002
 
-_CHUNK = 65536
+_LEAST_COST = 4096
+"""Bytes that a read counts as at least."""
+
+_MUCH = 16384
+"""Bytes: a pipe that gives so many in one read is busy; and so is one that gives anything twice within _REST."""
+
+_REST = 0.001
+"""Seconds: the loop can wait no less."""
+
+_WIDE = 1024 * 1024
+"""Bytes of a busy pipe: as many as an ordinary user may have (pipe-max-size, pipe(7))."""
+
+_CHUNK = 131072
+_CHUNK_WITH_LISTENER = 16384
+"""Who puts lines into words for a person needs longer for each."""
+
+_LONGEST_HELD = 65536
 _TAIL_BYTES = 2048
 _TAIL_LINES = 10
-_LAST_READS = 64
-"""Reads of a dead worker's pipe at most: more than a pipe holds, even the largest (1 MiB)."""
 
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-"""Not blocking, in case somebody put a FIFO there."""
-
-OnLost = Callable[[int, int, str], None]
-"""Called with the life, the bytes lost so far and the errno's name, when output begins to be lost."""
+OnLines = Callable[[str, bytes], None]
+"""Called with a worker's path and what it wrote: whole lines, or a part of one that is very long."""
 
 
-class Output:
-    """The output of one life. Owns the read end of its pipe."""
+class Outputs:
+    """Owns the pipes of every life, and the log files. `on_lines` listens to everything that is captured."""
 
-    __slots__ = ("_is_losing", "_log", "_loop", "_lost", "_on_lost", "_partial", "_tail", "fd", "life")
-
-    def __init__(self, loop: Loop, log: str, life: int, on_lost: OnLost) -> None:
+    def __init__(
+        self, loop: Loop, log_dir: str, files: LogFiles, on_lost: OnLost, on_lines: OnLines | None = None
+    ) -> None:
         self._loop = loop
-        self._log = log
-        self._on_lost = on_lost
-        self._partial = b""
-        self._tail = b""
-        self._lost = 0
-        self._is_losing = False
-        self.life = life
-        self.fd = -1
+        self._log_dir = log_dir
+        self._files = files
+        self._logs = Logs(files, on_lost)
+        self._on_lines = on_lines
+        self.chunk = _CHUNK if on_lines is None else _CHUNK_WITH_LISTENER
+        self._epoll = select.epoll()
+        self._pipes: dict[int, _Pipe] = {}
+        """By descriptor"""
+        self._lives: dict[int, tuple[_Pipe, ...]] = {}
+        self._ended: list[_Pipe] = []
+        self._busy: deque[_Pipe] = deque()
+        self._visit_due = 0.0
+        loop.watch(self._epoll.fileno(), READ, self._take_turn)
 
-    def open(self) -> int:
-        """The write end, for the worker; the caller closes it.
+    # One life
+
+    def open(self, life: int, worker: str, program: Program) -> Stdio:
+        """What the worker of this path is to be spawned with; to be released after that.
+
+        Raises:
+            SpawnFailure: "stdin", "pipe" or "journal"; nothing stays open.
+        """
+        opened: dict[str, int] = {}
+        try:
+            with _stage("stdin"):
+                stdin = _input(program.stdin, opened)
+            stdout, stderr = [
+                self._output(place, inherited, opened, life, worker, program)
+                for place, inherited in ((program.stdout, 1), (program.stderr, 2))
+            ]
+        except SpawnFailure:
+            _close_all(opened.values())
+            self.end(life)
+            raise
+        return Stdio(stdin, stdout, stderr)
+
+    def release(self, stdio: Stdio) -> None:
+        """The worker has them, or was not spawned."""
+        _close_all({fd for fd in stdio if fd > 2})
+
+    def drain(self, life: int) -> tuple[str, ...]:
+        """Read what a worker that has ended left in its pipes. Its last lines, without their ends; bytes that are not
+        UTF-8 are shown as \\xNN. Where stderr is apart, its lines come last.
+        """
+        pipes = self._lives.get(life, ())
+        for pipe in pipes:
+            pipe.drain()
+        return tuple(line for pipe in pipes for line in pipe.last_lines())[-_TAIL_LINES:]
+
+    def end(self, life: int) -> None:
+        """Nothing is left of this life: read and write what it left behind. `tidy` closes the pipes."""
+        for pipe in self._lives.pop(life, ()):
+            pipe.drain()
+            pipe.end_line()
+            self._ended.append(pipe)
+
+    # All of them
+
+    def lost_bytes(self, worker: str) -> int:
+        """What could not be written, since the daemon began, of the output of the worker of this path."""
+        return self._logs.lost_bytes(worker)
+
+    def reopen(self) -> None:
+        """Somebody has renamed log files: go on in new ones."""
+        self._files.close()
+
+    def tidy(self) -> None:
+        """What may be done after the next life has begun."""
+        for pipe in self._ended:
+            pipe.close()
+        self._ended.clear()
+
+    def next_poll(self) -> float | None:
+        """When `poll` is due, or None."""
+        return self._visit_due if self._busy else None
+
+    def poll(self, now: float) -> None:
+        """Visit the busy pipes, if it is time."""
+        if self._busy and self._visit_due <= now:
+            self._visit(now)
+
+    def close(self) -> None:
+        for life in list(self._lives):
+            self.end(life)
+        self.tidy()
+        self._files.close()
+        self._loop.forget(self._epoll.fileno())
+        self._epoll.close()
+
+    def write(self, pipe: "_Pipe", lines: bytes) -> None:
+        self._logs.write(pipe.log, lines, pipe.worker, pipe.life)
+        if self._on_lines is not None:
+            self._on_lines(pipe.worker, lines)
+
+    def forget(self, pipe: "_Pipe") -> None:
+        del self._pipes[pipe.fd]
+        if pipe.is_busy:
+            self._busy.remove(pipe)
+        else:
+            self._epoll.unregister(pipe.fd)
+
+    def _take_turn(self, mask: int) -> None:
+        now = time.monotonic()
+        left, end = _TURN_BYTES, now + _TURN_SECONDS
+        while left > 0 and now < end and (ready := self._epoll.poll(0, 1)):
+            pipe = self._pipes[ready[0][0]]
+            count = pipe.take()
+            if pipe.fd >= 0 and (count >= _MUCH or now - pipe.taken < _REST):
+                self._make_busy(pipe, now)
+            pipe.taken = now
+            left -= max(_LEAST_COST, count)
+            now = time.monotonic()
+
+    def _make_busy(self, pipe: "_Pipe", now: float) -> None:
+        self._epoll.unregister(pipe.fd)
+        pipe.widen()
+        pipe.is_busy = True
+        if not self._busy:
+            self._visit_due = now + _REST
+        self._busy.append(pipe)
+
+    def _make_quiet(self, pipe: "_Pipe") -> None:
+        try:
+            self._epoll.register(pipe.fd, READ)
+        except OSError:  # no watch left for it now: it goes on being visited
+            return
+        self._busy.remove(pipe)
+        pipe.is_busy = False
+
+    def _visit(self, now: float) -> None:
+        """Read each until it has given what it had, as far as the turn allows; those that come too late are the first
+        of the next one."""
+        left, end = _TURN_BYTES, now + _TURN_SECONDS
+        self._visit_due = now + _REST
+        for pipe in list(self._busy):
+            count = total = pipe.take()
+            while count == self.chunk and left > total:
+                count = pipe.take()
+                total += count
+            left -= max(_LEAST_COST, total)
+            if total >= self.chunk:
+                self._visit_due = now
+            if total == 0 and pipe.fd >= 0:
+                self._make_quiet(pipe)
+            elif pipe.fd >= 0:
+                self._busy.rotate(-1)
+            if left <= 0 or time.monotonic() > end:
+                self._visit_due = now
+                return
+
+    def _output(
+        self, place: str, inherited: int, opened: dict[str, int], life: int, worker: str, program: Program
+    ) -> int:
+        """Where two lead to the same place, the second one gets what was opened for the first."""
+        match place:
+            case "inherit":
+                return inherited
+            case "null":
+                return -1
+            case "journal":
+                if place not in opened:
+                    with _stage("journal"):
+                        opened[place] = journald.connect(_name(worker))
+                return opened[place]
+            case "log":
+                place = os.path.join(self._log_dir, f"{_name(worker)}.log")
+        if place not in opened:
+            with _stage("pipe"):
+                opened[place] = self._open_pipe(life, worker, Log(place, program.log))
+        return opened[place]
+
+    def _open_pipe(self, life: int, worker: str, log: Log) -> int:
+        """The worker's end.
 
         Raises:
             OSError: no descriptor or watch left; nothing stays open.
         """
-        self.fd, write_end = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self.fd, False)
+        ours, theirs = os.pipe2(os.O_CLOEXEC)
         try:
-            self._loop.watch(self.fd, READ, self._read)
+            os.set_blocking(ours, False)
+            self._epoll.register(ours, READ)
         except OSError:
-            os.close(self.fd)
-            os.close(write_end)
+            _close_all((ours, theirs))
             raise
-        return write_end
+        pipe = self._pipes[ours] = _Pipe(self, ours, log, worker, life)
+        self._lives[life] = (*self._lives.get(life, ()), pipe)
+        return theirs
+
+
+class _Pipe:
+    """What comes from a life for one place. Owns the read end; `fd` is -1 once that is closed. `taken` is when it was
+    read last because it was ready, in seconds of the monotonic clock.
+    """
+
+    __slots__ = ("_is_wide", "_outputs", "_partial", "_tail", "fd", "is_busy", "life", "log", "taken", "worker")
+
+    def __init__(self, outputs: Outputs, fd: int, log: Log, worker: str, life: int) -> None:
+        self._outputs = outputs
+        self._partial = b""
+        self._tail = b""
+        self._is_wide = False
+        self.is_busy = False
+        self.taken = 0.0
+        self.fd = fd
+        self.log = log
+        self.worker = worker
+        self.life = life
+
+    def take(self) -> int:
+        """One read, and the lines it completes are written. The bytes read: 0 when the pipe is empty or at its end."""
+        try:
+            data = os.read(self.fd, self._outputs.chunk)
+        except BlockingIOError:
+            return 0
+        if not data:
+            self.close()
+            return 0
+        self._tail = (self._tail + data)[-_TAIL_BYTES:] if len(data) < _TAIL_BYTES else data[-_TAIL_BYTES:]
+        end = data.rfind(b"\n") + 1
+        if end == 0 and len(self._partial) + len(data) <= _LONGEST_HELD:
+            self._partial += data
+        else:
+            whole = self._partial + (data[:end] or data)
+            self._partial = data[end:] if end else b""
+            self._outputs.write(self, whole)
+        return len(data)
+
+    def widen(self) -> None:
+        """Not always allowed: an ordinary user may have so much in all pipes together."""
+        if not self._is_wide:
+            self._is_wide = True
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, _WIDE)
 
     def drain(self) -> None:
-        """Read what a worker that has ended left in the pipe."""
-        for _ in range(_LAST_READS):
-            if self.fd < 0 or not self._take():
-                return
+        """Read what is in the pipe now, and not what is written meanwhile."""
+        left = _unread(self.fd) if self.fd >= 0 else 0
+        while left > 0 and (count := self.take()):
+            left -= count
 
-    def tail(self) -> tuple[str, ...]:
-        """The last lines so far, without their ends. Bytes that are not UTF-8 are shown as \\xNN."""
+    def last_lines(self) -> list[str]:
         tail = self._tail
         if len(tail) == _TAIL_BYTES:  # its first line may have lost its beginning
             tail = tail.partition(b"\n")[2].strip(b"\n") or tail
-        return tuple(tail.decode("utf-8", "backslashreplace").splitlines()[-_TAIL_LINES:])
+        return tail.decode("utf-8", "backslashreplace").splitlines()[-_TAIL_LINES:]
 
     def end_line(self) -> None:
         """The life is over: a line that has no end gets one."""
-        if self._partial:
-            self._write(self._partial + b"\n")
+        if self._partial or self.log.begun:
+            self._outputs.write(self, self._partial + b"\n")
             self._partial = b""
 
     def close(self) -> None:
-        """Read and write what is left, then let go."""
-        self.drain()
-        self._close_pipe()
-        self.end_line()
-
-    def _read(self, mask: int) -> None:
-        self._take()
-
-    def _take(self) -> bool:
-        """One read. False when there was nothing: the pipe is empty, or everybody has closed it."""
-        try:
-            data = os.read(self.fd, _CHUNK)
-        except BlockingIOError:
-            return False
-        if not data:
-            self._close_pipe()
-            return False
-        self._tail = (self._tail + data)[-_TAIL_BYTES:] if len(data) < _TAIL_BYTES else data[-_TAIL_BYTES:]
-        end = data.rfind(b"\n") + 1
-        if end == 0 and len(self._partial) + len(data) <= _CHUNK:
-            self._partial += data
-            return True
-        whole = self._partial + (data[:end] or data)
-        self._partial = data[end:] if end else b""
-        self._write(whole)
-        return True
-
-    def _close_pipe(self) -> None:
         if self.fd >= 0:
-            self._loop.forget(self.fd)
+            self._outputs.forget(self)
             os.close(self.fd)
             self.fd = -1
 
-    def _write(self, lines: bytes) -> None:
-        try:
-            append(self._log, lines)
-            self._is_losing = False
-        except OSError as error:
-            self._lost += len(lines)
-            if not self._is_losing:
-                self._is_losing = True
-                self._on_lost(self.life, self._lost, errno_name(error.errno or 0))
+
+def _name(worker: str) -> str:
+    return worker.rpartition("/")[2]
 
 
-def append(path: str, lines: bytes) -> None:
-    """Append to a log file, rotating it first when it would grow too large.
-
-    Raises:
-        OSError: not everything was written.
+def _input(place: str, opened: dict[str, int]) -> int:
+    """Raises:
+    OSError: the file cannot be opened.
     """
-    fd = os.open(path, _FLAGS, 0o640)
-    try:
-        size = os.fstat(fd).st_size
-        if size and size + len(lines) > MAX_BYTES:
-            os.close(fd)
-            fd = -1
-            _rotate(path)
-            fd = os.open(path, _FLAGS, 0o640)
-        written = os.write(fd, lines)
-        while written < len(lines):
-            written += os.write(fd, lines[written:])
-    finally:
-        if fd >= 0:
-            os.close(fd)
+    match place:
+        case "inherit":
+            return 0
+        case "null":
+            return -1
+    fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)  # a FIFO would wait for its writer
+    os.set_blocking(fd, True)
+    opened["stdin"] = fd
+    return fd
 
 
-def open_log(path: str) -> int:
-    """A log file to append to for long; one that has grown too large is rotated first.
+def _unread(fd: int) -> int:
+    """Bytes in a pipe. pipe(7)."""
+    return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"), sys.byteorder)
 
-    Raises:
-        CannotRun: 73.
+
+def _close_all(fds: Iterable[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _stage(name: str) -> Iterator[None]:
+    """Raises:
+    SpawnFailure: of this stage, for an OSError.
     """
     try:
-        if os.path.exists(path) and os.stat(path).st_size > MAX_BYTES:
-            _rotate(path)
-        return os.open(path, _FLAGS, 0o640)
+        yield
     except OSError as error:
-        raise CannotRun(f"cannot write the log {path!r}: {error.strerror}", 73) from None
-
-
-def _rotate(path: str) -> None:
-    for number in range(BACKUPS - 1, 0, -1):
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(f"{path}.{number}", f"{path}.{number + 1}")
-    os.replace(path, f"{path}.1")
+        raise SpawnFailure(name, error.errno or 0) from None

@@ -2,13 +2,25 @@
 
 A process is known by its pid and its start time. What is not there, or not ours to read, is no error; every function
 raises OSError when there is no descriptor or memory left to look, which says nothing about the processes.
+
+In the middle of execve(2) a process has no environment: the old program's is gone, the new one's is not there yet. So
+it is in the middle of its end, when it still has its files and ports. Neither must be taken for one that was given no
+environment.
 """
 
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+_ATTEMPTS = 10
+"""Readings of what changes meanwhile: a process may execute over and over, or have hidden its environment for good."""
+
+_SURELY_WHOLE = 4000
+"""Bytes: of a longer list one reading may give a part, as the kernel fills one page at a time."""
+
 _DEAD = (b"Z", b"X")
+_PF_FORKNOEXEC = 0x40
+"""include/linux/sched.h, since Linux 2.6"""
 _NOT_THERE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 
@@ -20,22 +32,38 @@ class Stat(NamedTuple):
     parent: int
     group: int
     session: int
+    threads: int
     started: int
 
     @property
     def is_alive(self) -> bool:
-        """Zombies hold nothing, and only their parent can remove them: they do not count."""
-        return self.state not in _DEAD
+        """Zombies hold nothing, and only their parent can remove them: they do not count. One whose first thread alone
+        has ended looks like a zombie too.
+        """
+        return self.state not in _DEAD or self.threads > 1
 
 
 def stat_of(pid: int) -> Stat | None:
     """None when there is no such process."""
-    text = _read(f"/proc/{pid}/stat")
-    if not text:
+    fields = _stat_fields(pid)
+    if not fields:
         return None
-    # pid (comm) state ppid pgrp session ...; comm may hold anything, parentheses included
-    fields = text[text.rindex(b")") + 2 :].split(b" ", 20)
-    return Stat(pid, fields[0], int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+    return Stat(pid, fields[0], *(int(fields[number]) for number in (1, 2, 3, 17, 19)))
+
+
+def has_executed(pid: int) -> bool:
+    """Whether it has executed a program since it was forked, also of a zombie. True when that cannot be known."""
+    try:
+        text = _read(f"/proc/{pid}/stat")
+    except OSError:
+        return True
+    return not text or not int(text[text.rindex(b")") + 2 :].split(b" ", 7)[6]) & _PF_FORKNOEXEC
+
+
+def is_still_alive(stat: Stat) -> bool:
+    """Whether this very process is, and not a successor that got its pid."""
+    now = stat_of(stat.pid)
+    return now is not None and now.is_alive and now.started == stat.started
 
 
 def all_stats() -> Iterator[Stat]:
@@ -57,9 +85,54 @@ def children_of(pid: int) -> list[int]:
     for thread in threads:
         text = _read(f"/proc/{pid}/task/{thread}/children")
         if text is None and not os.path.exists("/proc/thread-self/children"):
-            return [stat.pid for stat in all_stats() if stat.parent == pid]
+            return children_without_a_list(pid)
         found += map(int, (text or b"").split())
     return found
+
+
+def children_without_a_list(pid: int) -> list[int]:
+    """The same from every process. O(processes)."""
+    return [stat.pid for stat in all_stats() if stat.parent == pid]
+
+
+class ChildList:
+    """The kernel's list of the children of a process of one thread. Owns its descriptor.
+
+    Who becomes a child is put at its end. While somebody is taken off it a reading may leave out another: the kernel
+    tells one child at a time, and finds its place again by counting. So it is read until two readings agree.
+    """
+
+    def __init__(self, pid: int) -> None:
+        """Raises:
+        OSError: there is no such process, or the kernel keeps no such lists.
+        """
+        self._fd = os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self) -> bytes:
+        """Their pids, with a space after each; zombies included. Who went meanwhile may still be there, and some may be
+        there more than once. Empty when the process is gone.
+        """
+        text = self._read_once()
+        if text.count(b" ") < 2:
+            return text  # before it nobody was taken off
+        readings = {text}
+        for _ in range(_ATTEMPTS):
+            again = self._read_once()
+            if again == text:
+                return text
+            readings.add(again)
+            text = again
+        return b"".join(readings)  # so busy that no two agree: who was on any of them
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _read_once(self) -> bytes:
+        text = os.pread(self._fd, 65536, 0)
+        if len(text) > _SURELY_WHOLE:
+            while more := os.pread(self._fd, 65536, len(text)):
+                text += more
+        return text
 
 
 def family_of(pid: int) -> Iterator[Stat]:
@@ -72,20 +145,64 @@ def family_of(pid: int) -> Iterator[Stat]:
             unseen += children_of(one)
 
 
-def environ_of(pid: int) -> frozenset[bytes]:
-    """NAME=VALUE as the program was given it; empty when it is not ours to read."""
-    return frozenset((_read(f"/proc/{pid}/environ") or b"").split(b"\0"))
+def environ_of(pid: int) -> frozenset[bytes] | None:
+    """NAME=VALUE as the program was given it; empty when it is not ours to read. None when there is none: of a process
+    that is gone, in the middle of execve(2) or of its end, or the kernel's own.
+    """
+    try:
+        for _ in range(_ATTEMPTS):
+            text = _content(f"/proc/{pid}/environ")
+            if text:
+                return frozenset(text.split(b"\0"))
+            begin, end = _place_of_environ(pid)
+            if not end:
+                return None
+            if begin == end:
+                break
+    except PermissionError:
+        pass
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return frozenset()
+
+
+def has_program(pid: int) -> bool:
+    """Not so: zombies and those in the middle of their end, and the kernel's own."""
+    try:
+        os.readlink(f"/proc/{pid}/exe")
+    except _NOT_THERE as error:
+        return isinstance(error, PermissionError)
+    return True
+
+
+def _stat_fields(pid: int) -> list[bytes]:
+    """From the state on; empty when there is no such process."""
+    text = _read(f"/proc/{pid}/stat")
+    # pid (comm) state ppid pgrp session ...; comm may hold anything, parentheses included
+    return text[text.rindex(b")") + 2 :].split() if text else []
+
+
+def _place_of_environ(pid: int) -> tuple[int, int]:
+    """Where it begins and ends in its memory, once execve(2) has noted that; it notes where the code is after it. 0
+    before, and of a process that has no memory any more.
+    """
+    fields = _stat_fields(pid)
+    return (int(fields[47]), int(fields[48])) if fields and fields[23] != b"0" else (0, 0)
 
 
 def _read(path: str) -> bytes | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            parts = []
-            while part := os.read(fd, 65536):
-                parts.append(part)
-            return b"".join(parts)
-        finally:
-            os.close(fd)
+        return _content(path)
     except _NOT_THERE:
         return None
+
+
+def _content(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while part := os.read(fd, 65536):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from procsup import __version__
 from procsup.core import view
@@ -18,16 +18,27 @@ from procsup.wire.decode import JSON
 from procsup.wire.jsonrpc import Failure
 from procsup.wire.status import DaemonRow, Row, SupervisorRow, WorkerRow
 
+if TYPE_CHECKING:
+    from procsup.runtime.output import Outputs
+
 
 class Queries:
     """The times of the node are those of time.monotonic; clients are told the time of day."""
 
     def __init__(
-        self, node: Node, names: Names, journal: Journal, places: Places, file: str, containment: str
+        self,
+        node: Node,
+        names: Names,
+        journal: Journal,
+        outputs: "Outputs",
+        places: Places,
+        file: str,
+        containment: str,
     ) -> None:
         self._node = node
         self._names = names
         self._journal = journal
+        self._outputs = outputs
         self._places = places
         self._file = file
         self._containment = containment
@@ -37,7 +48,7 @@ class Queries:
         offset = time.time() - time.monotonic()
         tops: Iterable[str | None] = [child.path for child in self._names.all(names)] if names else [None]
         views = {row.path: row for top in tops for row in view.tree(self._node, top)}
-        rows: list[JSON] = [_as_json(_row(row, offset)) for row in views.values()]
+        rows: list[JSON] = [_as_json(_row(row, offset, self._outputs)) for row in views.values()]
         return {"daemon": _as_json(self._daemon_row()), "tree": rows}
 
     def _daemon_row(self) -> DaemonRow:
@@ -49,6 +60,7 @@ class Queries:
             file=self._file,
             socket=self._places.socket,
             state_dir=self._places.state_dir,
+            log_dir=self._places.log_dir,
             containment=self._containment,
             journal_error=self._journal.error,
             journal_lost=self._journal.lost,
@@ -75,7 +87,7 @@ def _as_json(value: Row | DaemonRow | view.Counts) -> JSON:
     return {spec.name: getattr(value, spec.name) for spec in dataclasses.fields(value)}
 
 
-def _row(seen: view.ChildView, offset: float) -> Row:
+def _row(seen: view.ChildView, offset: float, outputs: "Outputs") -> Row:
     shared: dict[str, Any] = {
         "path": seen.path, "depth": seen.depth, "state": seen.state, "held": seen.held, "ok": not seen.is_missing,
         "restart": seen.spec.restart.value, "starts": seen.starts, "restarts": seen.restarts,
@@ -87,4 +99,8 @@ def _row(seen: view.ChildView, offset: float) -> Row:
             **shared, strategy=spec.strategy.value, intensity=spec.intensity, period=spec.period, used=seen.used
         )
     started = None if seen.pid is None else round(seen.started + offset, 3)
-    return WorkerRow(**shared, pid=seen.pid, started=started)
+    program = seen.spec.program
+    return WorkerRow(
+        **shared, pid=seen.pid, started=started, stdout=program.stdout, stderr=program.stderr,
+        lost_bytes=outputs.lost_bytes(seen.path),
+    )  # fmt: skip

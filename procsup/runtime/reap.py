@@ -9,7 +9,7 @@ Emptied when the last is gone: the members of its process group, and those beyon
 children, so a pidfd of one of them is watched, and when it ends we look again. Besides we look again and again for as
 long as it lasts: a member may leave the group alive (setsid), and one that forks and ends over and over is met by no
 walk through /proc. When the kernel knows members of the group and the walk meets only zombies, it is empty once two
-looks have met the same ones.
+looks have met the same ones. The group is always asked for first: who leaves it after that is met beyond it.
 
 Who is beyond the group gets what the group got, once: the stop signals, as soon as the worker itself has ended; and
 KILL, at every look.
@@ -24,8 +24,9 @@ from typing import NamedTuple
 
 from procsup.core.reason import ExitCode, KilledBySignal, WorkerExit
 from procsup.runtime import group, wait
+from procsup.runtime.kill import send_exactly
 from procsup.runtime.loop import READ, Loop
-from procsup.runtime.remains import NothingBeyond, Remains, Worker, send_exactly
+from procsup.runtime.remains import NothingBeyond, Remains, Worker
 
 _FIRST_LOOK = 0.001
 _LAST_LOOK = 0.05
@@ -85,16 +86,16 @@ class Reaper:
         if worker is None:
             return
         is_kill = number == signal.SIGKILL
+        worker.sent = (number,) if is_kill else (*worker.sent, number)
         with contextlib.suppress(OSError):  # it could not be looked at now; the next look will
-            if is_kill and not worker.is_reaped:
-                self._remains.kill_beyond(worker)  # as long as the worker can be asked for its children
+            if is_kill:  # first, as long as the worker can be asked for its children
+                self._remains.look()
+                self._remains.kill_beyond(worker)
+            elif worker.is_reaped:
+                self._remains.look()
+                self._pass_on(worker)
         if not worker.is_reaped or group.has_members(worker.pid):
             _kill(os.killpg, worker.pid, number)
-        worker.sent = (number,) if is_kill else (*worker.sent, number)
-        worker.told = frozenset()
-        if worker.is_reaped:
-            with contextlib.suppress(OSError):
-                self._pass_on(worker)
 
     def signal_leader(self, life: int, number: int) -> bool:
         """Send a signal to the worker itself. False when it was reaped already."""
@@ -109,12 +110,14 @@ class Reaper:
         if not self._ended:
             return []
         ended, self._ended = self._ended, []
-        can_look = True
+        empty = {worker.life for worker, _ in ended if not group.has_members(worker.pid)}
         try:
             self._remains.look()
         except OSError:
-            can_look = False
-        return [Death(worker.life, _how(status), self._is_gone(worker, can_look)) for worker, status in ended]
+            empty.clear()  # who knows
+        return [
+            Death(worker.life, _how(status), self._is_gone(worker, worker.life in empty)) for worker, status in ended
+        ]
 
     def tidy(self) -> None:
         """Close what the dead have left open. For later: whoever waits to be restarted should not wait for this too."""
@@ -124,17 +127,18 @@ class Reaper:
 
     def poll(self, now: float) -> None:
         """Look at the remains for which it is time."""
-        due = [life for life, rest in self._rests.items() if rest.due <= now]
+        due = [self._workers[life] for life, rest in self._rests.items() if rest.due <= now]
         if not due:
             return
+        empty = {worker.life for worker in due if not group.has_members(worker.pid)}
         try:
             self._remains.look()
         except OSError:
-            for life in due:
-                self._rests[life] = self._rests[life]._replace(due=now + _LAST_LOOK)
+            for worker in due:
+                self._rests[worker.life] = self._rests[worker.life]._replace(due=now + _LAST_LOOK)
         else:
-            for life in due:
-                self._look_again(self._workers[life], now)
+            for worker in due:
+                self._look_again(worker, worker.life in empty, now)
 
     def next_poll(self) -> float | None:
         """When to poll, or None when nothing is left over."""
@@ -152,8 +156,8 @@ class Reaper:
             self._unwatched.discard(worker)
             self._ended.append((worker, status))
 
-    def _is_gone(self, worker: Worker, can_look: bool) -> bool:
-        if can_look and not group.has_members(worker.pid) and not self._has_any_beyond(worker):
+    def _is_gone(self, worker: Worker, is_empty: bool) -> bool:
+        if is_empty and not self._has_any_beyond(worker):
             self._untidy.append(worker)
             self._forget(worker)
             return True
@@ -167,12 +171,12 @@ class Reaper:
         except OSError:
             return True  # who knows
 
-    def _look_again(self, worker: Worker, now: float) -> None:
+    def _look_again(self, worker: Worker, is_empty: bool, now: float) -> None:
         """Whether nothing is left by now; if something is, when to look next, and whom to watch meanwhile."""
         rest = self._rests[worker.life]
         self._unwatch(worker)
         try:
-            living, zombies = self._meet(worker, rest)
+            living, zombies = self._meet(worker, is_empty, rest)
         except OSError:
             living, zombies = None, frozenset()
         else:
@@ -186,31 +190,33 @@ class Reaper:
         patience = min(2 * rest.patience, _LAST_LOOK)
         self._rests[worker.life] = Rest(now + rest.patience, patience, zombies or frozenset())
 
-    def _meet(self, worker: Worker, rest: Rest) -> tuple[int | None, frozenset[int] | None]:
+    def _meet(self, worker: Worker, is_empty: bool, rest: Rest) -> tuple[int | None, frozenset[int] | None]:
         """Somebody who lives, and if nobody does, the zombies of the group, None when not even those are left."""
-        has_members = group.has_members(worker.pid)  # asked first: who leaves the group meanwhile is met beyond it
         beyond = self._pass_on(worker)
         if beyond:
             return beyond[0], None
-        if not has_members:
+        if is_empty:
             return None, None
         living, zombies = group.members(worker.pid)
         if living is not None:
             return living.pid, None
-        is_settled = rest.patience >= _LAST_LOOK / 2 and bool(zombies) and zombies == rest.zombies
-        return (None, None) if is_settled or not group.has_members(worker.pid) else (None, zombies)
+        if rest.patience >= _LAST_LOOK / 2 and zombies and zombies == rest.zombies:
+            return None, None
+        if group.has_members(worker.pid):
+            return None, zombies
+        self._remains.look()
+        return self._meet(worker, True, rest)
 
     def _pass_on(self, worker: Worker) -> list[int]:
         """Those beyond the group get the signals that the group got. Their pids."""
-        beyond = self._remains.beyond(worker)
         if worker.sent == (signal.SIGKILL,):
             self._remains.kill_beyond(worker)
-        else:
+        beyond = self._remains.beyond(worker)
+        if worker.sent != (signal.SIGKILL,):
             for stat in beyond:
-                if stat.pid not in worker.told:
-                    for number in worker.sent:
-                        send_exactly(stat, number)
-            worker.told = frozenset(stat.pid for stat in beyond)
+                for number in worker.sent[worker.told.get((stat.pid, stat.started), 0) :]:
+                    send_exactly(stat, number)
+            worker.told = {(stat.pid, stat.started): len(worker.sent) for stat in beyond}
         return [stat.pid for stat in beyond]
 
     def _make_due(self, worker: Worker) -> None:
@@ -270,4 +276,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"SIG{number}"
-

@@ -7,16 +7,27 @@
 
 Of the guardian's children each belongs to the worker whose session it is in, or whose name its environment holds. Who
 has left the session and been given another environment too is nobody's; it lives until the guardian's last broom.
+
+The list of the guardian's children changes while it is read, and who is on it ends, forks and executes meanwhile. An
+orphan that were overlooked would let the next life of its worker begin beside it, and one that is taken for another
+would be killed for it. Hence:
+
+    1. The list is read until two readings agree (procfs.ChildList).
+    2. An orphan in the middle of execve(2) or of its end does not show whose it is: until then it may be anybody's.
+    3. A worker whose orphans have all ended has none only if another look shows no new ones: theirs, who come to the
+       guardian as they end.
+    4. What is known of an orphan is known of its pid and start time.
 """
 
-import contextlib
 import os
 import signal
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Protocol
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 from procsup.runtime import procfs
+from procsup.runtime.kill import send_exactly
 from procsup.runtime.procfs import Stat
 
 
@@ -24,7 +35,8 @@ from procsup.runtime.procfs import Stat
 class Worker:
     """One life, from its spawn until nothing of it is left. `pid` is also the number of its session and its group.
 
-    `sent` are the signals of its stop sequence so far; `told`, those beyond the group that have got them.
+    `sent` are the signals of its stop sequence so far; `told` says how many of them each of those beyond the group has
+    got, by pid and start time.
     """
 
     life: int
@@ -34,7 +46,7 @@ class Worker:
     pidfd: int = -1
     is_reaped: bool = False
     sent: tuple[int, ...] = ()
-    told: frozenset[int] = frozenset()
+    told: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
 
 class Remains(Protocol):
@@ -53,10 +65,19 @@ class Remains(Protocol):
         """It was spawned."""
 
     def look(self) -> None:
-        """Before questions are asked about workers that have ended since the last look."""
+        """Before questions are asked about workers that have ended, or have lost processes of their group, since the
+        last look.
+
+        Raises:
+            OSError: it was not possible.
+        """
 
     def beyond(self, worker: Worker) -> Collection[Stat]:
-        """Its living processes outside its group, as of the last look. O(1) when it has ended and there are none."""
+        """Its living processes outside its group. O(1) when it has ended and there are none.
+
+        Raises:
+            OSError: it cannot be known yet.
+        """
 
     def kill_beyond(self, worker: Worker) -> None:
         """KILL them."""
@@ -95,10 +116,15 @@ class NothingBeyond:
         pass
 
 
+class _Orphan(NamedTuple):
+    """`owner` is None for nobody's."""
+
+    started: int
+    owner: Worker | None
+
+
 class Orphans:
-    """The guardian's children. Owns the descriptor of their list, which is read when a worker has ended: one system
-    call when there are none.
-    """
+    """The guardian's children. Their list is read when a worker has ended: one system call when there are none."""
 
     level = "subreaper"
 
@@ -109,17 +135,18 @@ class Orphans:
             OSError: the kernel keeps no such list, or /proc is not that of our pid namespace.
         """
         self._mark = mark
-        self._list = os.open(f"/proc/{guardian}/task/{guardian}/children", os.O_RDONLY | os.O_CLOEXEC)
+        self._list = procfs.ChildList(guardian)
         self._text = b""
+        self._check_due = 0.0
         self._by_pid: dict[int, Worker] = {}
         self._by_path: dict[str, Worker] = {}
-        self._owners: dict[int, Worker | None] = {}
-        """orphan → whose it is, None for nobody's"""
+        self._known: dict[int, _Orphan] = {}
+        self._has_undecided = False
         self._orphans: dict[int, set[int]] = {}
         """life → its orphans; no empty sets"""
         self.look()
-        if os.getpid() not in self._owners:
-            os.close(self._list)
+        if os.getpid() not in self._known:
+            self._list.close()
             raise ProcessLookupError(f"process {guardian} is not our parent")
 
     def prepare(self, life: int, path: str) -> int:
@@ -130,106 +157,113 @@ class Orphans:
         self._by_path[worker.path] = worker
 
     def look(self) -> None:
-        text = self._read()
-        if text == self._text:
+        text = self._list.read()
+        now = time.monotonic()
+        if text == self._text and not self._has_undecided and now < self._check_due:
             return
-        self._text = text
-        present = set(map(int, text.split()))
-        for gone in self._owners.keys() - present:
+        present = frozenset(map(int, text.split()))
+        if os.getpid() not in present and self._known:
+            return  # the guardian has died; who is known by now stays so
+        self._text = b""  # until all is known
+        for gone in self._known.keys() - present:
             self._disown(gone)
-        for pid in sorted(present - self._owners.keys()):
-            owner = self._owner_of(pid)
-            self._owners[pid] = owner
-            if owner is not None:
-                self._orphans.setdefault(owner.life, set()).add(pid)
+        if now >= self._check_due:
+            self._disown_those_whose_pid_was_given_away()
+            self._check_due = now + _CHECK
+        self._has_undecided = False
+        for pid in sorted(present - self._known.keys()):
+            self._own(pid)
+        self._text = text
 
     def beyond(self, worker: Worker) -> Collection[Stat]:
-        roots = sorted(self._orphans.get(worker.life, ()))
-        if not worker.is_reaped:
-            roots.append(worker.pid)
-        found: dict[int, Stat] = {}
-        for root in roots:
-            for stat in procfs.family_of(root):
-                if stat.is_alive and stat.group != worker.pid:
-                    found[stat.pid] = stat
-        return found.values()
+        while True:
+            orphans = frozenset(self._orphans.get(worker.life, ()))
+            found = self._family(worker, orphans)
+            if found or not (orphans or self._has_undecided):
+                return found
+            if self._has_undecided:
+                raise BlockingIOError("an orphan does not show yet whose it is")
+            self.look()
+            if orphans.issuperset(self._orphans.get(worker.life, ())):
+                return ()
 
     def kill_beyond(self, worker: Worker) -> None:
-        for stat in self.beyond(worker):
+        for stat in self._family(worker, self._orphans.get(worker.life, ())):
             send_exactly(stat, signal.SIGKILL)
 
     def forget(self, life: int, worker: Worker | None) -> None:
         if worker is None:
             return
         for pid in list(self._orphans.get(worker.life, ())):  # zombies, which the guardian has yet to reap
-            self._disown(pid)
-            self._owners[pid] = None
+            orphan = self._disown(pid)
+            self._known[pid] = orphan._replace(owner=None)
         del self._by_pid[worker.pid]
         if self._by_path.get(worker.path) is worker:
             del self._by_path[worker.path]
 
     def close(self) -> None:
-        os.close(self._list)
+        self._list.close()
 
-    def _disown(self, pid: int) -> None:
-        owner = self._owners.pop(pid)
-        if owner is not None:
-            self._orphans[owner.life].discard(pid)
-            if not self._orphans[owner.life]:
-                del self._orphans[owner.life]
+    def _family(self, worker: Worker, orphans: Collection[int]) -> Collection[Stat]:
+        """Those outside the group among its orphans, itself as long as it was not reaped, and all below them."""
+        found: dict[int, Stat] = {}
+        for root in sorted(orphans):
+            if not self._is_known(root):
+                continue
+            found |= _living_outside(worker.pid, root)
+        if not worker.is_reaped:
+            found |= _living_outside(worker.pid, worker.pid)
+        return found.values()
 
-    def _owner_of(self, pid: int) -> Worker | None:
+    def _own(self, pid: int) -> None:
         stat = procfs.stat_of(pid)
         if stat is None:
-            return None
+            return
         owner = self._by_pid.get(stat.session)
-        return owner if owner is not None else self._named_by(procfs.environ_of(pid))
+        if owner is None:
+            environ = procfs.environ_of(pid)
+            if environ is None and _is_alive(pid):
+                self._has_undecided = True
+                return
+            owner = self._named_by(environ or ())
+        self._known[pid] = _Orphan(stat.started, owner)
+        if owner is not None:
+            self._orphans.setdefault(owner.life, set()).add(pid)
+
+    def _disown(self, pid: int) -> _Orphan:
+        orphan = self._known.pop(pid)
+        if orphan.owner is not None:
+            life = orphan.owner.life
+            self._orphans[life].discard(pid)
+            if not self._orphans[life]:
+                del self._orphans[life]
+        return orphan
+
+    def _disown_those_whose_pid_was_given_away(self) -> None:
+        for pid in [pid for pid in self._known if not self._is_known(pid)]:
+            self._disown(pid)
+
+    def _is_known(self, pid: int) -> bool:
+        """Whether it is still the process that we know by this pid."""
+        stat = procfs.stat_of(pid)
+        return stat is not None and stat.started == self._known[pid].started
 
     def _named_by(self, environ: Collection[bytes]) -> Worker | None:
         if self._mark not in environ:
             return None
-        words = dict(word.split(b"=", 1) for word in environ if word.startswith(b"PROCSUP_"))
+        words = {name: value for name, _, value in (word.partition(b"=") for word in environ)}
         owner = self._by_path.get(os.fsdecode(words.get(b"PROCSUP_NAME", b"")))
         return owner if owner is not None and words.get(b"PROCSUP_STARTS") == b"%d" % owner.starts else None
 
-    def _read(self) -> bytes:
-        text = self._read_once()
-        while len(text) > _ONE_READ and (again := self._read_once()) != text:
-            text = again  # a list of several pages changed between them
-        return text
 
-    def _read_once(self) -> bytes:
-        try:
-            text = os.pread(self._list, 65536, 0)
-            if len(text) > _ONE_READ:
-                while more := os.pread(self._list, 65536, len(text)):
-                    text += more
-        except OSError:  # the guardian has died: its children are somebody else's
-            return b""
-        return text
+_CHECK = 1.0
+"""Seconds after which we look again whether a pid is still the orphan's. Nobody uses up all pids in that time."""
 
 
-_ONE_READ = 4000
-"""Bytes: of a list longer than that one read may give a part, as the kernel fills one page at a time."""
+def _living_outside(group: int, root: int) -> dict[int, Stat]:
+    return {stat.pid: stat for stat in procfs.family_of(root) if stat.is_alive and stat.group != group}
 
 
-def send_exactly(stat: Stat, number: int) -> None:
-    """Send a signal to this very process, if it is still there: not to a successor that got its pid."""
-    pidfd = _pidfd_of(stat.pid)
-    now = procfs.stat_of(stat.pid)
-    if now is not None and now.started == stat.started:
-        with contextlib.suppress(OSError):
-            if pidfd >= 0:
-                signal.pidfd_send_signal(pidfd, number)
-            else:
-                os.kill(stat.pid, number)
-    if pidfd >= 0:
-        os.close(pidfd)
-
-
-def _pidfd_of(pid: int) -> int:
-    """-1 where there is none, or none is to be had: then the start time alone must do."""
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        return -1
+def _is_alive(pid: int) -> bool:
+    stat = procfs.stat_of(pid)
+    return stat is not None and stat.is_alive

@@ -18,7 +18,7 @@ import os
 import resource
 import sys
 from _posixsubprocess import fork_exec
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from procsup.core.spec import Program
@@ -102,9 +102,7 @@ class Spawner:
             def fork(fds: Sequence[int]) -> int:
                 return self._fork(program, executables, env, fds, self._report_read, self._report_write)
 
-            fds = self.descriptors(stdio)
-            lean = self._lean_thread() if max(fds) >= _CROWDED else None
-            pid = fork(fds) if lean is None else lean.call(fork, fds)
+            pid = self._call(fork, self.descriptors(stdio))
             report = self._look()
         else:
             pid, report = self._spawn_and_wait(program, executables, env, stdio)
@@ -152,6 +150,18 @@ class Spawner:
         env, search = self._environment(program)
         env = [*env, self._mark, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts]
         return env, _candidates(program.command[0], search)
+
+    def _call(self, fork: Callable[[Sequence[int]], int], fds: Sequence[int]) -> int:
+        """Where it is cheapest."""
+        lean = self._lean_thread() if max(fds) >= _CROWDED else None
+        if lean is None:
+            return fork(fds)
+        try:
+            return lean.call(fork, fds)
+        except OSError as error:
+            lean.close()
+            self._lean = None  # never again
+            raise SpawnFailure("fork", error.errno or 0) from None
 
     def _lean_thread(self) -> "LeanThread | None":
         """None where there is none to be had."""

@@ -65,7 +65,10 @@ def main() -> None:
         word, fds = receive_descriptors(orders, PIECES)
         if not word:
             return
-        _obey(fds)
+        if len(fds) == int(word):
+            _obey(fds)
+        elif fds:  # we may have no more
+            _tell(fds[0], _failed("spawner", errno.EMFILE))
         for fd in fds:
             os.close(fd)
 
@@ -76,11 +79,20 @@ def _obey(fds: list[int]) -> None:
     try:
         pid, is_inside = _fork(cgroup)
     except OSError as error:
-        os.write(report, _told("fork", error.errno or 0))
+        _tell(report, _failed("fork", error.errno or 0))
         return
     if pid == 0:
         _execute(report, order, rest[:3], -1 if is_inside else cgroup)
-    os.write(report, b"pid %d\n" % pid)  # the child says so too: one of us may be killed before
+    _tell(report, b"pid %d\n" % pid)  # the child says so too: one of us may be killed before
+
+
+def _tell(report: int, line: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):  # nobody wants to know any more
+        os.write(report, line)
+
+
+def _failed(stage: str, number: int) -> bytes:
+    return f"failed {stage} {number}\n".encode()
 
 
 def _fork(cgroup: int) -> tuple[int, bool]:
@@ -92,18 +104,23 @@ def _fork(cgroup: int) -> tuple[int, bool]:
 
 
 def _execute(report: int, order_fd: int, stdio: list[int], cgroup: int) -> NoReturn:
-    """In the child. It enters the cgroup, unless that is -1."""
+    """In the child. It enters the cgroup, unless that is -1. If nobody hears its pid, nothing is executed."""
     try:
         os.write(report, b"pid %d\n" % os.getpid())
+        for target, fd in enumerate(stdio):  # first of all: 0 is the socket whose end tells of the spawner's death
+            os.dup2(fd, target)
         if cgroup >= 0:
             _attempt("cgroup", _enter, cgroup)
         order = _read(order_fd)
-        _set_up(order, stdio)
-        _exec(order)
+        os.setsid()
+        account = _account_of(order.user, order.group)
+        env = _environment(order, account)
+        _set_up(order, account)
+        _exec(order, env)
     except _Failure as failure:
-        os.write(report, _told(failure.stage, failure.number))
+        os.write(report, _failed(failure.stage, failure.number))
     except BaseException as bug:  # noqa: BLE001  # whatever it is, this must not become a second spawner
-        os.write(report, _told("spawner", getattr(bug, "errno", None) or errno.EINVAL))
+        os.write(report, _failed("spawner", getattr(bug, "errno", None) or errno.EINVAL))
     finally:
         os._exit(_NOT_EXECUTED)
 
@@ -113,28 +130,23 @@ def _enter(cgroup: int) -> None:
     os.write(procs, b"0")
 
 
-def _told(stage: str, number: int) -> bytes:
-    return f"failed {stage} {number}\n".encode()
-
-
 def _read(fd: int) -> Order:
     size = os.fstat(fd).st_size
     return Order(*marshal.loads(os.pread(fd, size, 0)))
 
 
-def _set_up(order: Order, stdio: list[int]) -> None:
-    """What needs privileges comes before they are given up; the folder after, as its new user sees it."""
-    os.setsid()
+def _set_up(order: Order, account: "_Account") -> None:
+    """What needs privileges comes before they are given up, and the folder after, as its new user sees it. The limits
+    come after all that needs memory and descriptors of ours.
+    """
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # ignored by the interpreter
         signal.signal(number, signal.SIG_DFL)
-    for target, fd in enumerate(stdio):
-        os.dup2(fd, target)
-    for resource_number, soft, hard in order.limits:
-        _attempt("limits", resource.setrlimit, resource_number, _bounds(resource_number, soft, hard))
     if order.nice is not None:
         _attempt("nice", os.setpriority, os.PRIO_PROCESS, 0, order.nice)
         _set_autogroup_nice(order.nice)
-    _become(order.user, order.group)
+    for resource_number, soft, hard in order.limits:
+        _attempt("limits", _limit, resource_number, soft, hard)
+    _become(account)
     if order.umask is not None:
         os.umask(order.umask)
     _attempt("cwd", os.chdir, order.cwd)
@@ -145,12 +157,23 @@ def _attempt(stage: str, call: "Callable[..., object]", *arguments: object) -> N
         call(*arguments)
     except OSError as error:
         raise _Failure(stage, error.errno or 0) from None
-    except (ValueError, OverflowError):  # as resource.setrlimit says EINVAL and EPERM
-        raise _Failure(stage, errno.EPERM) from None
+    except (ValueError, OverflowError):  # as resource.prlimit says EINVAL
+        raise _Failure(stage, errno.EINVAL) from None
 
 
-def _bounds(number: int, soft: LimitValue, hard: LimitValue) -> tuple[int, int]:
-    old_soft, old_hard = resource.getrlimit(number)
+def _set_autogroup_nice(nice: int) -> None:
+    """Where the scheduler groups by session (sched(7)), the niceness counts only within the worker's own session: to be
+    nice to others, the group must be.
+    """
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as autogroup:
+        autogroup.write(str(nice))
+
+
+def _limit(number: int, soft: LimitValue, hard: LimitValue) -> None:
+    resource.prlimit(0, number, _bounds(soft, hard, *resource.getrlimit(number)))
+
+
+def _bounds(soft: LimitValue, hard: LimitValue, old_soft: int, old_hard: int) -> tuple[int, int]:
     new_hard = _bound(hard, old_hard)
     new_soft = _bound(soft, old_soft)
     if soft == "unchanged" and new_hard != resource.RLIM_INFINITY:
@@ -164,34 +187,42 @@ def _bound(value: LimitValue, old: int) -> int:
     return resource.RLIM_INFINITY if value is None else value
 
 
-def _set_autogroup_nice(nice: int) -> None:
-    """Where the scheduler groups by session (sched(7)), the niceness counts only within the worker's own session: to be
-    nice to others, the group must be.
-    """
-    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as autogroup:
-        autogroup.write(str(nice))
+# Users and groups
 
 
-def _become(user: str | None, group: str | None) -> None:
-    if user is None and group is None:
-        return
+class _Account(NamedTuple):
+    """Whom to become. None: as we are. `env` is what a user's environment says of him."""
+
+    uid: int | None
+    gid: int | None
+    groups: list[int]
+    env: dict[bytes, bytes]
+
+
+def _account_of(user: str | None, group: str | None) -> _Account:
+    """A number needs no entry in the database, but that of a user without a `group` does: to have one."""
     gid = None if group is None else _gid_of(group)
     if user is None:
-        assert gid is not None
-        _attempt("group", os.setgroups, [gid])
-        _attempt("group", os.setresgid, gid, gid, gid)
-        return
-    name, uid, own_gid = _user_of(user, gid)
-    gid = own_gid if gid is None else gid
-    groups = [gid] if name is None else os.getgrouplist(name, gid)
-    if os.getuid() != uid or os.getgid() != gid or os.geteuid() == 0:
-        _attempt("group", os.setgroups, groups)
-        _attempt("group", os.setresgid, gid, gid, gid)
-        _attempt("user", os.setresuid, uid, uid, uid)
+        return _Account(None, gid, [] if gid is None else [gid], {})
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(int(user)) if _is_number(user) else pwd.getpwnam(user)
+    except KeyError:
+        if gid is None or not _is_number(user):
+            raise _Failure("user", errno.ENOENT) from None
+        return _Account(int(user), gid, [gid], {})
+    gid = entry.pw_gid if gid is None else gid
+    words = (entry.pw_dir, entry.pw_name, entry.pw_name, entry.pw_shell)
+    env = {name: os.fsencode(word) for name, word in zip(_OF_USER, words, strict=True) if word}
+    return _Account(entry.pw_uid, gid, os.getgrouplist(entry.pw_name, gid), env)
+
+
+_OF_USER = (b"HOME", b"USER", b"LOGNAME", b"SHELL")
 
 
 def _gid_of(group: str) -> int:
-    if group.isdigit():
+    if _is_number(group):
         return int(group)
     import grp
 
@@ -201,43 +232,39 @@ def _gid_of(group: str) -> int:
         raise _Failure("group", errno.ENOENT) from None
 
 
-def _user_of(user: str, gid: int | None) -> tuple[str | None, int, int]:
-    """Its name, uid and own gid. A bare number needs no entry in the user database if a group is given."""
-    import pwd
-
-    try:
-        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-    except KeyError:
-        if gid is None or not user.isdigit():
-            raise _Failure("user", errno.ENOENT) from None
-        return None, int(user), gid
-    return entry.pw_name, entry.pw_uid, entry.pw_gid
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
-def _exec(order: Order) -> NoReturn:
-    """As execvp(3): the last error that says more than that nothing is there."""
-    env = _environment(order)
-    number = errno.ENOENT
+def _become(account: _Account) -> None:
+    is_our_user = account.uid is None or account.uid == os.getuid()
+    is_our_group = account.gid is None or account.gid == os.getgid()
+    if account.gid is None or (is_our_user and is_our_group and os.geteuid() != 0):
+        return
+    stage = "group" if is_our_user else "user"
+    _attempt(stage, os.setgroups, account.groups)
+    _attempt(stage, os.setresgid, account.gid, account.gid, account.gid)
+    if account.uid is not None:
+        _attempt("user", os.setresuid, account.uid, account.uid, account.uid)
+
+
+def _environment(order: Order, account: _Account) -> dict[bytes, bytes]:
+    env = dict(word.split(b"=", 1) for word in order.env)
+    if order.user is None:
+        return env
+    for name in _OF_USER:
+        if name not in order.own_names:
+            env.pop(name, None)  # the daemon's own
+    return account.env | env
+
+
+def _exec(order: Order, env: dict[bytes, bytes]) -> NoReturn:
+    """As execvp(3): the first error that says more than that nothing is there."""
+    failures = []
     for executable in order.executables:
         try:
             os.execve(executable, order.command, env)
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR) or number == errno.ENOENT:
-                number = error.errno or 0
-    raise _Failure("exec", number)
-
-
-def _environment(order: Order) -> dict[bytes, bytes]:
-    env = dict(word.split(b"=", 1) for word in order.env)
-    if order.user is not None:
-        import pwd
-
-        with contextlib.suppress(KeyError):
-            entry = pwd.getpwuid(os.getuid())
-            of_user = {"HOME": entry.pw_dir, "USER": entry.pw_name, "LOGNAME": entry.pw_name, "SHELL": entry.pw_shell}
-            env |= {
-                os.fsencode(name): os.fsencode(value)
-                for name, value in of_user.items()
-                if os.fsencode(name) not in order.own_names and value
-            }
-    return env
+            failures.append(error.errno or 0)
+    telling = [number for number in failures if number not in (errno.ENOENT, errno.ENOTDIR)]
+    raise _Failure("exec", (telling or failures[-1:])[0])

@@ -22,12 +22,13 @@ def reap_any() -> tuple[int, int] | None:
     return (pid, status) if pid else None
 
 
-def wait_for_any() -> tuple[int, int] | None:
-    """The same of the next child that ends, or None when there is no child."""
+def is_child(pid: int) -> bool:
+    """Whether this is a child of ours that was not reaped yet."""
     try:
-        return os.waitpid(-1, 0)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        return None
+        return False
+    return True
 
 
 def wait_for(pid: int) -> int:

@@ -28,7 +28,8 @@ held, released  an operator stopped it: by ("uid N"); an operator let it run aga
 child_added     a child was added: type
 child_removed   its spec is gone: why ("temporary" | "deleted" | "start_failed" |
                 "restarted": it was added, and its supervisor begins anew)
-lost_output     output of a worker could not be written: bytes (so far), reason
+lost_output     output of a worker begins to be lost, as it cannot be written: bytes (in all since the daemon began),
+                reason; told at most once in a second
 journal_failed  the journal cannot be written: reason. Events are kept in memory, while there is room
 journal_resumed it can be written again, and what was kept is written: lost (how many events are not in it)
 daemon_stopped  the tree is down: status (exit status), reason

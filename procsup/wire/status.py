@@ -14,8 +14,16 @@ A row is a JSON object. Every row has
     since       when the present state began, seconds since 1970 (float)
     last_exit   its last exit reason as text (core/reason.py), or null
 
-a worker also `pid` (null without a process) and `started` (seconds since 1970, null without a process), a supervisor
-`strategy`, `intensity`, `period` (seconds) and `used`, the restarts in its window now.
+a worker also
+
+    pid         null without a process
+    started     seconds since 1970, null without a process
+    stdout      where it leads, as in the tree file: "log", which is `log_dir`/NAME.log, or an absolute path, both of
+                which are captured; "inherit", "null" or "journal"
+    stderr      likewise
+    lost_bytes  how much of its output could not be written since the daemon began
+
+and a supervisor `strategy`, `intensity`, `period` (seconds) and `used`, the restarts in its window now.
 """
 
 from dataclasses import dataclass
@@ -35,6 +43,9 @@ class WorkerRow:
     last_exit: str | None
     pid: int | None
     started: float | None
+    stdout: str
+    stderr: str
+    lost_bytes: int
     type: str = "worker"
 
 
@@ -75,6 +86,7 @@ class DaemonRow:
     file: str | None
     socket: str
     state_dir: str
+    log_dir: str
     containment: str
     journal_error: str | None
     journal_lost: int

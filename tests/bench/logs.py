@@ -106,10 +106,12 @@ def _wait_for_bytes(logs: Path, wanted: int, whose: str) -> int:
 
 
 def _bytes_below(folder: Path) -> int:
-    """A file that is renamed meanwhile is not counted twice."""
+    """A file that is renamed meanwhile is not counted twice, and one beside the logs, which is hidden, not at all."""
     sizes: dict[int, int] = {}
     for where, _, names in os.walk(folder):
         for name in names:
+            if name.startswith("."):
+                continue
             try:
                 status = os.stat(os.path.join(where, name))
             except FileNotFoundError:  # renamed

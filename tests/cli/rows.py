@@ -11,7 +11,8 @@ NOW = 1_000_000.0
 def worker(path: str, **more: object) -> JSON:
     row = WorkerRow(
         path=path, depth=path.count("/"), state="running", held=False, ok=True, restart="permanent", starts=1,
-        restarts=0, since=NOW - 60, last_exit=None, pid=4711, started=NOW - 60,
+        restarts=0, since=NOW - 60, last_exit=None, pid=4711, started=NOW - 60, stdout="log", stderr="log",
+        lost_bytes=0,
     )  # fmt: skip
     return {**asdict(row), **more}
 
@@ -27,7 +28,7 @@ def supervisor(path: str, **more: object) -> JSON:
 def daemon(**more: object) -> JSON:
     row = DaemonRow(
         pid=100, version="0.1.0", state="running", started=NOW - 3600, file="/etc/kingdom.toml",
-        socket="/run/procsup.sock", state_dir="/var/lib/procsup",
+        socket="/run/procsup.sock", state_dir="/var/lib/procsup", log_dir="/var/log/procsup",
         containment="subreaper", journal_error=None, journal_lost=0,
     )  # fmt: skip
     return {**asdict(row), **more}

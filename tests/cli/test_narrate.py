@@ -219,6 +219,34 @@ def test_the_columns_are_aligned() -> None:
     ]
 
 
+SECONDS = 1_785_208_364.1204
+"""Of the events, whose time is shown as 03:12:44.120."""
+
+
+def test_what_workers_write_is_quoted_in_the_same_columns() -> None:
+    narrator = Narrator()
+    (line,) = narrator.tell(happened("started", "k/baker", pid=4711))
+    assert line == "03:12:44.120  baker         started, pid 4711"
+    assert narrator.quote("k/baker", SECONDS, b"one\n\n  two\n") == (
+        "03:12:44.120  baker         | one\n03:12:44.120  baker         | \n03:12:44.120  baker         |   two\n"
+    )
+
+
+def test_quoted_line_without_its_end_gets_one() -> None:
+    assert Narrator().quote("k/baker", SECONDS, b"one") == "03:12:44.120  baker         | one\n"
+
+
+def test_quotes_cannot_write_to_the_terminal() -> None:
+    quoted = Narrator().quote("k/\x07", SECONDS, b"\x1b[2J\r\n\xff\tb\n")
+    assert quoted == r"03:12:44.120  \x07          | \x1b[2J" "\n" r"03:12:44.120  \x07          | \xff       b" "\n"
+
+
+def test_names_in_quotes_have_each_a_colour() -> None:
+    narrator = Narrator(coloured)
+    codes = [narrator.quote(f"k/{name}", SECONDS, b"x\n").split("\x1b[")[3][:3] for name in ("a", "b", "a")]
+    assert codes == ["36m", "33m", "36m"]
+
+
 def test_colours_mark_what_is_bad() -> None:
     (line,) = Narrator(coloured).tell(happened("gave_up", "k", used=1, intensity=0, period=5.0, child="x"))
     assert "\x1b[1;31mgives up" in line

@@ -139,6 +139,25 @@ def test_the_descriptor_that_it_was_given_stays_as_it_is(kind: str, request: pyt
     assert set(os.listdir("/proc/self/fd")) == open_before
 
 
+def test_what_is_only_offered_is_not_put_into_words_for_a_reader_who_has_enough(pipe: tuple[int, int]) -> None:
+    writer = PatientWriter(pipe[1])
+    asked: list[int] = []
+
+    def words() -> str:
+        asked.append(1)
+        return LINE * 100
+
+    for _ in range(1000):  # 10 MB
+        writer.offer(100, words)
+    writer.write("important\n")
+    found = read_until(b"important\n", writer, pipe[0])
+    writer.finish(0.0)
+
+    assert 0 < len(asked) < 100
+    assert found.count(LINE.encode()) == 100 * len(asked)
+    assert f"... {100 * (1000 - len(asked))} lines not shown".encode() in found
+
+
 def test_a_socket_keeps_nobody_waiting_either() -> None:
     reader, end = socket.socketpair()
     with reader, end:

@@ -12,6 +12,8 @@ from procsup.config.config import Config
 from procsup.runtime import daemon, detach
 from procsup.runtime.failure import CannotRun
 from procsup.runtime.guardian import Link
+from procsup.runtime.logfile import LogFiles
+from procsup.runtime.output import OnLines
 from procsup.runtime.places import Places
 from procsup.wire.events import Event
 from tests.cli.conftest import Run
@@ -68,10 +70,14 @@ class Daemon:
         *,
         on_event: Callable[[Event], None],
         on_up: Callable[[], None] | None,
+        log_files: LogFiles,
+        on_lines: OnLines | None,
     ) -> int:
         self.places.append(places)
         self.trees.append(config.tree.name)
         on_event(STARTED)
+        if on_lines is not None:
+            on_lines("kingdom/baker", b"bread\n")
         if on_up is not None:
             on_up()
         if isinstance(self.end, Exception):
@@ -196,6 +202,19 @@ def test_run_tells_on_standard_error_what_happens(
     said = capfd.readouterr()
     assert said.out == ""
     assert said.err.split()[1:] == ["baker", "started,", "pid", "4711"]
+
+
+def test_verbose_run_shows_what_workers_write_too(
+    file: Write, capfd: pytest.CaptureFixture[str], stands_in: StandsIn
+) -> None:
+    from procsup.cli.program import obey
+
+    stands_in(0)
+    assert obey(["run", "--verbose", file(GOOD)]) == 0
+    assert [line.split()[1:] for line in capfd.readouterr().err.splitlines()] == [
+        ["baker", "started,", "pid", "4711"],
+        ["baker", "|", "bread"],
+    ]
 
 
 @pytest.mark.parametrize("end", [0, 69, 70])

@@ -40,7 +40,7 @@ def drawn(width: int | None = None) -> str:
 
 def test_status_draws_the_tree_with_facts() -> None:
     assert drawn() == (
-        "procsup 0.1.0, pid 100, runs /etc/kingdom.toml, up 1h00m\n"
+        "procsup 0.1.0, pid 100, runs /etc/kingdom.toml, up 1h00m, containment: subreaper\n"
         "NAME             STATE         PID  UPTIME  RESTARTS     CPU  MEMORY  LAST EXIT\n"
         "kingdom          running      one_for_one, 2 of 3 in 5s\n"
         "├─ api_cache     running      4711   3m12s         2    1.0%  12.3MB  exit 1\n"
@@ -103,6 +103,12 @@ def test_many_names_that_do_not_run_are_counted() -> None:
     rows = [worker(f"r/w{i}", ok=False, **DOWN) for i in range(9)]
     text = status_text(as_status(status(supervisor("r"), *rows)), {}, NOW, plain, BOXES, None)
     assert text.endswith("9 of 10 should run and do not: w0, w1, w2, w3, w4 and 4 more\n")
+
+
+def test_output_that_was_lost_is_told_below() -> None:
+    rows = [worker("r/a", lost_bytes=5_000_000), worker("r/b"), worker("r/c", lost_bytes=800)]
+    text = status_text(as_status(status(supervisor("r"), *rows)), {}, NOW, plain, BOXES, None)
+    assert text.endswith("\noutput that could not be written: a (4.8MB), c (1KB)\n")
 
 
 def test_branches_of_a_forest() -> None:

@@ -1,7 +1,8 @@
 """What must hold whatever happens: checked at every event that the node is told of, and every action that it gives.
 
     1. One life at a time: no Spawn at a path before the life there is gone (Emptied, Exited(gone), SpawnFailed).
-    2. Signals go only to lives that were Started and are not gone; facts of the same batch count.
+    2. Signals go only to lives that were Started (KILL: spawned) and are not gone; facts of the same batch count. Only
+       a Spawn that was not answered is cancelled.
     3. Every Called is answered exactly once, at the latest with the End.
     4. seq is 1, 2, 3, ...; a cause is an earlier seq.
     5. End comes once, when no process is alive; after it come only replies.
@@ -20,7 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from procsup.core.actions import Action, End, Record, Reply, Signal, Spawn
+from procsup.core.actions import Action, Cancel, End, Record, Reply, Signal, Spawn
 from procsup.core.calls import (
     Call,
     DeleteChild,
@@ -162,6 +163,8 @@ class Invariants:
         match action:
             case Spawn():
                 self._spawn(action)
+            case Cancel():
+                self._cancel(action)
             case Signal():
                 self._signal(action)
             case Record():
@@ -186,9 +189,14 @@ class Invariants:
         self._lives[spawn.life] = Life(spawn.path)
         self._living[spawn.path] = spawn.life
 
+    def _cancel(self, cancel: Cancel) -> None:
+        life = self._lives[cancel.life]
+        if life.started or life.gone:
+            raise Violation(f"{cancel} of {life.path}: it was answered already")
+
     def _signal(self, signal: Signal) -> None:
         life = self._lives[signal.life]
-        if not life.started:
+        if not life.started and signal.signal != "SIGKILL":
             raise Violation(f"{signal} to {life.path}: it was not started yet")
         if life.gone:
             raise Violation(f"{signal} to {life.path}: nothing of it is left")

@@ -79,14 +79,47 @@ def test_stopped_tells_that_it_obeyed_and_what_the_kernel_said() -> None:
     }  # fmt: skip
 
 
-def test_worker_that_is_told_to_stop_before_it_was_executed_is_signalled_as_soon_as_it_was() -> None:
+def test_spawn_of_a_worker_that_is_told_to_stop_is_cancelled() -> None:
     world = World(one_for_one("root", "a"))
-    world.boot_until(lambda: world.state("a") is State.STARTING).delay()
-    world.shut_down()
+    world.boot_until(lambda: world.state("a") is State.STARTING).delay().shut_down().arrive()
     assert world.signals == []
+    assert world.tell() == ["fail a", "stop root shutdown", "end 0"]
+
+
+def test_worker_whose_spawn_is_cancelled_too_late_is_signalled() -> None:
+    world = World(one_for_one("root", "a", "b"))
+    world.boot_until(lambda: world.state("b") is State.STARTING).delay().shut_down().arrive()
+    assert world.signals_to("b") == TERM_CONT
+    assert world.tell()[-4:] == ["stop b shutdown", "stop a shutdown", "stop root shutdown", "end 0"]
+
+
+@pytest.mark.parametrize(
+    ("shutdown", "at_once", "after_time"),
+    [
+        (5.0, [], ["SIGKILL"]),
+        ("infinity", [], []),
+        ("brutal_kill", ["SIGKILL"], ["SIGKILL"]),
+        (0, ["SIGKILL"], ["SIGKILL"]),
+    ],
+)
+def test_spawn_that_hangs_is_killed_when_the_shutdown_time_is_over(
+    shutdown: float | str, at_once: list[str], after_time: list[str]
+) -> None:
+    world = World(one_for_one("root", worker("a", shutdown=shutdown)))
+    world.boot_until(lambda: world.state("a") is State.STARTING).delay().shut_down()
+    assert world.signals_to("a") == at_once
+    world.wait(5.0)
+    assert world.signals_to("a") == after_time
+    assert (world.end is not None) == ("SIGKILL" in after_time)
     world.arrive()
-    assert world.signals_to("a") == TERM_CONT
     assert world.end is not None
+
+
+def test_worker_that_was_executed_when_its_spawn_is_killed_is_killed() -> None:
+    world = World(one_for_one("root", "a", worker("b", shutdown="brutal_kill")))
+    world.boot_until(lambda: world.state("b") is State.STARTING).delay().shut_down()
+    assert world.signals_to("b") == ["SIGKILL"]
+    assert world.tell()[-4:] == ["stop b brutal_kill", "stop a shutdown", "stop root shutdown", "end 0"]
 
 
 def test_worker_that_is_told_to_stop_and_then_cannot_be_executed_is_down() -> None:
@@ -136,11 +169,14 @@ def test_hurry_makes_every_later_shutdown_time_zero() -> None:
     ]  # fmt: skip
 
 
-def test_hurry_kills_what_was_not_executed_yet_as_soon_as_it_was() -> None:
-    world = World(one_for_one("root", worker("a", shutdown="infinity"))).every_fate("a", STUBBORN)
+def test_hurry_kills_what_was_not_executed_yet() -> None:
+    world = World(one_for_one("root", worker("a", shutdown="infinity")))
     world.boot_until(lambda: world.state("a") is State.STARTING).delay()
-    world.shut_down().wait(1.0).shut_down().arrive()
-    assert world.signals_to("a") == [*TERM_CONT, "SIGKILL"]
+    world.shut_down().wait(1.0)
+    assert world.end is None
+    world.shut_down()
+    assert world.signals_to("a") == ["SIGKILL"]
+    assert world.end is not None
 
 
 def test_supervisor_has_all_the_time_it_needs_by_default() -> None:
@@ -248,9 +284,10 @@ def test_worker_is_not_killed_when_its_end_and_the_kill_of_its_supervisor_arrive
 
 def test_worker_that_dies_while_it_was_to_be_stopped_before_it_was_executed_is_not_signalled() -> None:
     world = World(one_for_one("root", "a"))
-    world.boot_until(lambda: world.state("a") is State.STARTING).delay()
-    world.shut_down().exits("a").delay().arrive()
+    world.boot_until(lambda: world.state("a") is State.STARTING).exits("a").delay()
+    world.shut_down().arrive()
     assert world.signals == []
+    assert world.tell()[-3:] == ["exit a exit 1", "stop root shutdown", "end 0"]
 
 
 def test_shutdown_before_the_boot_is_not_forgotten() -> None:

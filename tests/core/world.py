@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from procsup.core.actions import Action, End, Record, Reply, Signal, Spawn
+from procsup.core.actions import Action, Cancel, End, Record, Reply, Signal, Spawn
 from procsup.core.calls import (
     Call,
     DeleteChild,
@@ -100,6 +100,7 @@ class World:
         self.records: list[Record] = []
         self.signals: list[tuple[float, str, str]] = []
         self.spawned: dict[str, int] = {}
+        self._lives: dict[int, str] = {}
         self.end: End | None = None
         self.history: list[tuple[tuple[Event, ...], float]] = []
         self.actions: list[Action] = []
@@ -298,9 +299,15 @@ class World:
         match action:
             case Spawn():
                 self._spawn(action)
+            case Cancel(life=life):
+                self._end_spawn(life)
             case Signal(life=life, signal=signal):
-                self.signals.append((self.now, _name(self.processes[life].path), signal))
-                self._signal(self.processes[life], signal)
+                self.signals.append((self.now, _name(self._lives[life]), signal))
+                if signal == "SIGKILL":
+                    self._hasten(life)
+                    self._end_spawn(life)
+                if life in self.processes:
+                    self._signal(self.processes[life], signal)
             case Reply(ref=ref, error=error):
                 self.answers[ref] = "ok" if error is None else error
             case Record():
@@ -311,6 +318,7 @@ class World:
                 self._story.append(f"end {status}")
 
     def _spawn(self, spawn: Spawn) -> None:
+        self._lives[spawn.life] = spawn.path
         self.spawned[spawn.path] = self.spawned.get(spawn.path, 0) + 1
         fate = self.next_fate(spawn.path)
         if fate.fails:
@@ -318,6 +326,19 @@ class World:
             return
         self.processes[spawn.life] = Process(spawn.life, spawn.path, fate, rest=fate.leaves_rest)
         self.pending.append(Started(spawn.life, 1000 + spawn.life))
+
+    def _end_spawn(self, life: int) -> None:
+        """Unless it was answered, or its process is there: that of every second life is, though nobody knows so far."""
+        for events in (self.pending, self._delayed):
+            for number, event in enumerate(events):
+                if isinstance(event, Started) and event.life == life and life % 2 == 0 and self.processes[life].main:
+                    events[number] = SpawnFailed(life, "spawner", "ECANCELED")
+                    del self.processes[life]
+
+    def _hasten(self, life: int) -> None:
+        """What was delayed of it arrives."""
+        self.pending.extend(event for event in self._delayed if _is_of(event, life))
+        self._delayed = [event for event in self._delayed if not _is_of(event, life)]
 
     def next_fate(self, path: str) -> Fate:
         fates = self.fates.get(path)
@@ -358,6 +379,10 @@ def _lines(record: Record) -> list[str]:
             return [f"{record.event} {name}"]
         case _:
             return []
+
+
+def _is_of(event: Event, life: int) -> bool:
+    return isinstance(event, Started | SpawnFailed | Exited | Emptied) and event.life == life
 
 
 def _name(path: str) -> str:

@@ -102,8 +102,8 @@ class Daemon:
     @property
     def pid(self) -> int:
         """The daemon's own, as it says in its lock; its guardian's as long as it says nothing."""
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            return int((self.state_dir / "lock").read_text())
+        with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
+            return int((self.state_dir / "lock").read_text().split()[0])
         return self._popen.pid
 
     def send_signal(self, number: int) -> None:
@@ -209,9 +209,10 @@ class Daemon:
 
     def remaining(self) -> list[Process]:
         """Every living process that comes from this daemon, without itself and its guardian."""
-        return [found for found in self._marked() if found.pid not in (self.pid, self.guardian)]
+        return [found for found in self.everybody() if found.pid not in (self.pid, self.guardian)]
 
-    def _marked(self) -> list[Process]:
+    def everybody(self) -> list[Process]:
+        """The same with both."""
         return processes.carrying(self._mark, self._began)
 
     def owns(self, pid: int) -> bool:
@@ -230,7 +231,7 @@ class Daemon:
         left = [f"{one.pid} {processes.command_of(one.pid)}" for one in self.remaining()]
         self._popen.kill()
         self._popen.wait()
-        processes.kill_all(self._marked)
+        processes.kill_all(self.everybody)
         os.close(self._pidfd)
         os.close(self._gate)
         shutil.rmtree(self._short, ignore_errors=True)
@@ -243,6 +244,13 @@ class Daemon:
             client.call("version")
             return True
         return False
+
+
+def daemon_below(guardian: int) -> list[int]:
+    """The pid of the daemon, also of one that has not come to its lock yet; [] when there is none (yet)."""
+    with contextlib.suppress(ProcessLookupError):
+        return [pid for pid in processes.children_of(guardian)[:1] if processes.stat_of(pid).session == pid]
+    return []
 
 
 def _lines(path: Path) -> list[str]:

@@ -84,6 +84,17 @@ def carrying(variable: str, since: int = 0) -> list[Process]:
     return [found for found in young if wanted in environ_of(found.pid) and is_alive(found)]
 
 
+def children_of(parent: int) -> list[int]:
+    """The pids of its children, zombies included, in the order in which they became its children; of its first thread,
+    if it has several.
+    """
+    try:
+        with open(f"/proc/{parent}/task/{parent}/children") as file:
+            return [int(pid) for pid in file.read().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def of_group(number: int) -> list[Process]:
     """Every living process of a process group."""
     found: list[Process] = []

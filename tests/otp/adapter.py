@@ -23,7 +23,7 @@ from typing import Any
 if str(Path(__file__).resolve().parents[2]) not in sys.path:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from procsup.core.actions import Action, End, Record, Reply, Signal, Spawn
+from procsup.core.actions import Action, Cancel, End, Record, Reply, Signal, Spawn
 from procsup.core.calls import Call, DeleteChild, Refusal, RestartChild, StartChild, TerminateChild
 from procsup.core.events import Booted, Called, Event, Exited, ShutdownRequested, SpawnFailed, Started, TimePassed
 from procsup.core.node import Node
@@ -174,6 +174,8 @@ class World:
                 self.queue.extend(self.during)
                 self.during = []
                 self.spawn(action)
+            case Cancel():
+                pass  # as in OTP, nothing happens before a start is over
             case Signal(life=life, signal=signal):
                 self.signal(life, signal)
             case Reply(ref=ref, error=error):

@@ -195,14 +195,14 @@ def test_daemon_that_is_process_1_reaps_strangers_and_its_own(supervise: Supervi
     inside = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *PROCSUP)
     daemon = supervise(worker("a", command), program=inside)
     wait_until(lambda: daemon.report(), "the worker is there")
-    (init,) = [one for one in processes.all_processes() if processes.stat_of(one.pid).parent == daemon.guardian]
+    (init,) = processes.children_of(daemon.guardian)
     events = daemon.events()
     daemon.call("signal", signal="KILL", names=["a"])
     assert events.wait("exited", "a")["reason"] == "signal SIGKILL"
     events.wait("ready", "a")
     wait_until(lambda: len(daemon.report()) == 2, "the next life is there")
 
-    wait_until(lambda: not zombies_of(init.pid), "no zombie is left")
+    wait_until(lambda: not zombies_of(init), "no zombie is left")
     assert daemon.call("shutdown") == {"status": 0}
     assert daemon.wait() == 0
 

@@ -1,4 +1,4 @@
-"""An idle daemon makes no system call."""
+"""An idle daemon makes no system call, and neither does its guardian."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit import processes
 from tests.kit.daemon import Daemon
 from tests.kit.fixtures import Supervise
 from tests.kit.trees import STUBBORN, sh, tree, worker, workers
@@ -51,12 +52,22 @@ def a_client_hung_up_on_its_command(daemon: Daemon) -> None:
     wait_until(lambda: daemon.row("a")["state"] == "running", "it was started nevertheless")
 
 
+def orphans_came_of_which_one_stays(daemon: Daemon) -> None:
+    for name, command in (("goes", "true"), ("stays", "sleep 1000")):
+        script = f"""(setsid sh -c 'echo "{name} $$" >> "$REPORT"; exec {command}' &); exec sleep 1000"""
+        daemon.call("start_child", supervisor="root", name=name, command=sh(script))
+    wait_until(lambda: {"goes", "stays"} <= dict(daemon.report()).keys(), "both are there")
+    goes = dict(daemon.report())["goes"]
+    wait_until(lambda: not os.path.exists(f"/proc/{goes}"), "one of them has gone")
+
+
 SITUATIONS = [
     nothing_happened,
     somebody_listens,
     a_worker_was_restarted,
     a_stubborn_worker_was_killed_before_its_time_was_over,
     a_client_hung_up_on_its_command,
+    orphans_came_of_which_one_stays,
 ]
 
 
@@ -65,27 +76,29 @@ def idle_daemon(supervise: Supervise, happen: Callable[[Daemon], None]) -> Daemo
     daemon = supervise(tree(workers("a b"), worker("stubborn", STUBBORN, shutdown=0.4), silent))
     happen(daemon)
     settled = Settled(daemon)
-    wait_until(settled.has_not_run_since_the_last_look, "the daemon sleeps")
+    wait_until(settled.has_not_run_since_the_last_look, "daemon and guardian sleep")
     return daemon
 
 
 class Settled:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
-        self._last = ""
+        self._last: list[str] = []
 
     def has_not_run_since_the_last_look(self) -> bool:
+        """And does not wait for a processor either."""
         last, self._last = self._last, time_on_cpu(self._daemon)
-        return last == self._last
+        states = {processes.stat_of(pid).state for pid in (self._daemon.pid, self._daemon.guardian)}
+        return last == self._last and states == {"S"}
 
 
-def time_on_cpu(daemon: Daemon) -> str:
-    """What the scheduler has counted: any system call of the daemon would show."""
-    return Path(f"/proc/{daemon.pid}/schedstat").read_text() + daemon.proc_status("voluntary_ctxt_switches")
+def time_on_cpu(daemon: Daemon) -> list[str]:
+    """What the scheduler has counted: any system call of daemon or guardian would show."""
+    return [Path(f"/proc/{pid}/schedstat").read_text() for pid in (daemon.pid, daemon.guardian)]
 
 
 @pytest.mark.parametrize("happen", SITUATIONS)
-def test_idle_daemon_does_not_run(supervise: Supervise, happen: Callable[[Daemon], None]) -> None:
+def test_idle_daemon_and_its_guardian_do_not_run(supervise: Supervise, happen: Callable[[Daemon], None]) -> None:
     daemon = idle_daemon(supervise, happen)
     before = time_on_cpu(daemon)
     let_pass(WATCHED)
@@ -95,8 +108,18 @@ def test_idle_daemon_does_not_run(supervise: Supervise, happen: Callable[[Daemon
 @pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace here")
 def test_idle_daemon_makes_no_system_call(supervise: Supervise, tmp_path: Path) -> None:
     daemon = idle_daemon(supervise, somebody_listens)
-    trace = tmp_path / "trace"
-    command = ["strace", "-f", "-o", str(trace), "-p", str(daemon.pid)]
+    assert_waits_in("epoll", daemon.pid, tmp_path / "trace")
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="there is no strace here")
+def test_idle_guardian_makes_no_system_call(supervise: Supervise, tmp_path: Path) -> None:
+    daemon = idle_daemon(supervise, orphans_came_of_which_one_stays)
+    assert_waits_in("poll", daemon.guardian, tmp_path / "trace")
+
+
+def assert_waits_in(call: str, pid: int, trace: Path) -> None:
+    """The only call that a look at the process meets is one that began before it and goes on after it."""
+    command = ["strace", "-f", "-o", str(trace), "-p", str(pid)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
         assert strace.stderr is not None
         first = strace.stderr.readline()
@@ -109,5 +132,5 @@ def test_idle_daemon_makes_no_system_call(supervise: Supervise, tmp_path: Path) 
 
     calls = trace.read_text().splitlines()
     assert len(calls) == 1, calls
-    assert "epoll" in calls[0] or "restart_syscall" in calls[0], calls
+    assert call in calls[0] or "restart_syscall" in calls[0], calls
     assert "detached" in calls[0], calls

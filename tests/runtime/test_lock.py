@@ -1,27 +1,35 @@
 """One daemon per socket, one per state directory; what a dead daemon left behind is in nobody's way."""
 
+import contextlib
+import fcntl
 import os
 import signal
 import socket
 import stat
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from procsup.runtime import lock
 from procsup.runtime.failure import CannotRun
+from tests.kit.daemon import Daemon, daemon_below
 from tests.kit.fixtures import Supervise
-from tests.kit.trees import SLEEP, worker
+from tests.kit.trees import ALONE, SLEEP, sh, worker
+from tests.kit.wait import DEADLINE, let_pass, wait_until
 
 TREE = worker("a")
+ALONE_TREE = worker("a", sh(f"{ALONE}; exec sleep 1000"))
 
 
 def test_lock_that_is_held_is_refused_and_its_holder_named(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
-    fd = lock.hold(path, "the thing")
+    fd = lock.hold(path, "the thing", os.getppid())
 
     with pytest.raises(CannotRun) as refused:
-        lock.hold(path, "the thing")
+        lock.hold(path, "the thing", os.getppid())
 
     os.close(fd)
     assert refused.value.status == 73
@@ -29,10 +37,52 @@ def test_lock_that_is_held_is_refused_and_its_holder_named(tmp_path: Path) -> No
     assert f"(pid {os.getpid()})" in refused.value.message
 
 
+def held_by(path: str, text: str) -> FileIO:
+    """A lock whose holder has written this into it."""
+    file = open(path, "wb", buffering=0)  # noqa: SIM115  # for the caller to close
+    fcntl.flock(file, fcntl.LOCK_EX)
+    file.write(text.encode())
+    return file
+
+
+def test_lock_of_a_healthy_daemon_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a holder that is about to let go would be waited for."""
+    monkeypatch.setattr(lock, "_PATIENCE", float("inf"))
+    with held_by(str(tmp_path / "lock"), f"{os.getpid()} {os.getppid()}\n"), pytest.raises(CannotRun):
+        lock.hold(str(tmp_path / "lock"), "the thing", os.getppid())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{dead} {dead}\n", "{dead} {self}\n", "{self} {dead}\n", "{self} 1\n", "{self} {self}\n", "", "{self}"],
+    ids=["both dead", "daemon dead", "guardian dead", "orphan", "two strangers", "nothing yet", "half"],
+)
+def test_lock_of_a_daemon_that_is_ending_is_waited_for(tmp_path: Path, text: str) -> None:
+    """So is one whose holder has not said yet who it is. A pid may be somebody else's by now."""
+    with subprocess.Popen("true") as dead:
+        pass
+    holder = held_by(str(tmp_path / "lock"), text.format(dead=dead.pid, self=os.getpid()))
+    with ThreadPoolExecutor(1) as waiting:
+        fd = waiting.submit(lock.hold, str(tmp_path / "lock"), "the thing", os.getppid())
+        let_pass(0.1)
+        assert not fd.done()
+        holder.close()
+        os.close(fd.result(DEADLINE))
+
+
+def test_lock_of_a_daemon_that_is_ending_for_ever_is_refused_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "_PATIENCE", 0.1)
+    with held_by(str(tmp_path / "lock"), f"{os.getpid()} 1\n"), pytest.raises(CannotRun) as refused:
+        lock.hold(str(tmp_path / "lock"), "the thing", os.getppid())
+    assert f"(pid {os.getpid()})" in refused.value.message
+
+
 def test_lock_that_was_let_go_can_be_held_again(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
-    os.close(lock.hold(path, "the thing"))
-    os.close(lock.hold(path, "the thing"))
+    os.close(lock.hold(path, "the thing", os.getppid()))
+    os.close(lock.hold(path, "the thing", os.getppid()))
 
 
 def test_lock_file_that_is_a_link_is_refused_and_its_target_untouched(tmp_path: Path) -> None:
@@ -40,7 +90,7 @@ def test_lock_file_that_is_a_link_is_refused_and_its_target_untouched(tmp_path: 
     (tmp_path / "lock").symlink_to("precious")
 
     with pytest.raises(CannotRun) as refused:
-        lock.hold(str(tmp_path / "lock"), "the thing")
+        lock.hold(str(tmp_path / "lock"), "the thing", os.getppid())
 
     assert refused.value.status == 73
     assert (tmp_path / "precious").read_text() == "gold"
@@ -74,14 +124,53 @@ def test_second_daemon_with_the_same_state_directory_is_refused_with_73(supervis
     assert first.row("a")["state"] == "running"
 
 
-def test_daemon_that_was_killed_holds_no_lock_though_its_worker_lives_on(supervise: Supervise) -> None:
-    first = supervise(TREE)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
+def test_daemon_waits_while_the_guardian_of_a_killed_one_kills_what_that_has_left(supervise: Supervise) -> None:
+    first = supervise(ALONE_TREE)
+    os.kill(first.guardian, signal.SIGSTOP)
+    os.kill(first.pid, signal.SIGKILL)
 
-    second = supervise(TREE, socket=first.socket, state_dir=first.state_dir)
+    second = successor_of(first, supervise)
+    wait_until(lambda: wants_the_lock_of(first, second), "it wants the lock")
+    let_pass(0.1)
+    assert not second.has_ended
+    os.kill(first.guardian, signal.SIGCONT)
 
-    assert second.row("a")["state"] == "running"
+    assert first.wait() == 128 + signal.SIGKILL
+    second.wait_until_up()
+    assert first.everybody() == []
+    assert first.overlaps() == []
+
+
+def test_daemon_waits_while_one_whose_guardian_was_killed_stops_its_tree(supervise: Supervise) -> None:
+    first = supervise(ALONE_TREE)
+    daemon = first.pid
+    os.kill(daemon, signal.SIGSTOP)
+    os.kill(first.guardian, signal.SIGKILL)
+
+    second = successor_of(first, supervise)
+    wait_until(lambda: wants_the_lock_of(first, second), "it wants the lock")
+    let_pass(0.1)
+    assert not second.has_ended
+    os.kill(daemon, signal.SIGCONT)
+
+    wait_until(lambda: not first.everybody(), "nobody of the first is left")
+    second.wait_until_up()
+    assert first.overlaps() == []
+
+
+def successor_of(first: Daemon, supervise: Supervise) -> Daemon:
+    """A daemon that was started in the same places, of a tree whose workers have the same locks."""
+    env = {name: first.environ[name] for name in ("LOCKS", "OVERLAPS")}
+    return supervise(ALONE_TREE, up=False, socket=first.socket, state_dir=first.state_dir, env=env)
+
+
+def wants_the_lock_of(first: Daemon, second: Daemon) -> bool:
+    """It has the file open."""
+    with contextlib.suppress(FileNotFoundError):
+        for daemon in daemon_below(second.guardian):
+            fds = os.listdir(f"/proc/{daemon}/fd")
+            return str(first.state_dir / "lock") in [os.readlink(f"/proc/{daemon}/fd/{fd}") for fd in fds]
+    return False
 
 
 def test_daemon_that_stopped_leaves_no_socket_and_its_places_to_the_next(supervise: Supervise) -> None:

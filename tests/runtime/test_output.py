@@ -1,18 +1,24 @@
-"""Workers' output: whole lines, in order, in files of bounded size, and never lost at the end."""
+"""Workers' output: where it leads, joined or apart, whole lines, and never lost at the end."""
 
 import fcntl
 import os
+import re
+import select
 import shlex
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from procsup.runtime import output
-from procsup.runtime.failure import CannotRun
+from procsup.core.spec import LogSettings, Program
+from procsup.runtime.logfile import LogFiles
 from procsup.runtime.loop import Loop
-from procsup.runtime.output import Output
+from procsup.runtime.output import Outputs
+from procsup.runtime.spawn import SpawnFailure, Stdio
 from tests.kit.fixtures import Supervise
 from tests.kit.trees import AT_THE_GATE, sh, supervisor, tree, waits_for, worker, workers
 from tests.kit.wait import let_pass, wait_until
@@ -21,38 +27,68 @@ Lost = tuple[int, int, str]
 
 
 class Speaker:
-    """A worker that says what it is told to, and the output of its life."""
+    """The worker root/a, which says what it is told to, and its output. `heard` is what a listener hears of it."""
 
-    def __init__(self, loop: Loop, log: Path) -> None:
+    def __init__(self, loop: Loop, log_dir: Path, listens: bool = False, **program: object) -> None:
         self.loop = loop
-        self.log = log
+        self.log = log_dir / "a.log"
         self.lost: list[Lost] = []
-        self.output = Output(loop, str(log), 5, lambda *lost: self.lost.append(lost))
-        self._pipe = self.output.open()
+        self.heard: list[tuple[str, bytes]] = []
+        listener = (lambda *lines: self.heard.append(lines)) if listens else None
+        self.outputs = Outputs(loop, str(log_dir), LogFiles(), lambda *lost: self.lost.append(lost), listener)
+        self._program = Program(("a",), **program)  # type: ignore[arg-type]  # fields of Program, whatever they are
+        self.stdio = Stdio(-1, -1, -1)
+        self.live(5)
 
-    def say(self, data: bytes) -> None:
+    def live(self, life: int) -> None:
+        """A life begins."""
+        self.life = life
+        self.stdio = self.outputs.open(life, "root/a", self._program)
+        for fd in self.stdio[1:]:
+            if fd > 2:
+                os.set_blocking(fd, False)
+
+    def say(self, data: bytes, stream: int = 1) -> None:
         """Also lets the loop take it."""
         written = 0
-        os.set_blocking(self._pipe, False)
         while written < len(data):
-            written += os.write(self._pipe, data[written : written + 65536])
-            self.loop.turn(0)
-        self.loop.turn(0)
+            written += os.write(self.stdio[stream], data[written : written + 65536])
+            turn(self.loop, self.outputs)
+        turn(self.loop, self.outputs)
 
-    def say_without_being_read(self, data: bytes) -> None:
-        os.write(self._pipe, data)
+    def say_without_being_read(self, data: bytes, stream: int = 1) -> None:
+        os.write(self.stdio[stream], data)
 
     def grow_pipe(self, size: int) -> None:
-        fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, size)
+        fcntl.fcntl(self.stdio.stdout, fcntl.F_SETPIPE_SZ, size)
 
     def fall_silent(self) -> None:
-        """Close the pipe."""
-        if self._pipe >= 0:
-            os.close(self._pipe)
-            self._pipe = -1
+        """Close the pipes."""
+        self.outputs.release(self.stdio)
+        self.stdio = Stdio(-1, -1, -1)
+
+    def end(self) -> None:
+        """Nothing is left of the life."""
+        self.outputs.end(self.life)
+        self.outputs.tidy()
+
+    def tail(self) -> tuple[str, ...]:
+        return self.outputs.drain(self.life)
 
     def written(self) -> bytes:
         return self.log.read_bytes() if self.log.exists() else b""
+
+    def close(self) -> None:
+        self.fall_silent()
+        self.outputs.close()
+
+
+def turn(loop: Loop, outputs: Outputs) -> None:
+    """As the daemon's, when the time for busy pipes has come."""
+    loop.turn(0)
+    due = outputs.next_poll()
+    if due is not None:
+        outputs.poll(due)
 
 
 @pytest.fixture
@@ -62,24 +98,104 @@ def loop() -> Iterator[Loop]:
     loop.close()
 
 
+Speak = Callable[..., Speaker]
+
+
 @pytest.fixture
-def speak(loop: Loop, tmp_path: Path) -> Iterator[Callable[[], Speaker]]:
+def speak(loop: Loop, tmp_path: Path) -> Iterator[Speak]:
+    """`speak(stdout="null")`: a worker with this in its spec."""
     speakers: list[Speaker] = []
 
-    def start() -> Speaker:
-        speakers.append(Speaker(loop, tmp_path / "logs" / "a.log"))
+    def start(**arguments: object) -> Speaker:
+        speakers.append(Speaker(loop, tmp_path / "logs", **arguments))  # type: ignore[arg-type]  # passed on
         return speakers[-1]
 
     (tmp_path / "logs").mkdir()
     yield start
     for speaker in speakers:
-        speaker.fall_silent()
-        speaker.output.close()
+        speaker.close()
 
 
 @pytest.fixture
-def speaker(speak: Callable[[], Speaker]) -> Speaker:
+def speaker(speak: Speak) -> Speaker:
     return speak()
+
+
+# Where it leads
+
+
+def test_stdout_and_stderr_that_lead_to_one_place_are_joined_in_the_order_written(speaker: Speaker) -> None:
+    speaker.say_without_being_read(b"out\n", 1)
+    speaker.say_without_being_read(b"err\n", 2)
+    speaker.say_without_being_read(b"out\n", 1)
+    speaker.end()
+    assert speaker.written() == b"out\nerr\nout\n"
+
+
+def test_stderr_may_go_to_a_file_of_its_own(speak: Speak, tmp_path: Path) -> None:
+    speaker = speak(stderr=str(tmp_path / "errors"))
+    speaker.say(b"out\n", 1)
+    speaker.say(b"err\n", 2)
+    assert speaker.written() == b"out\n"
+    assert (tmp_path / "errors").read_bytes() == b"err\n"
+
+
+def test_log_and_the_path_of_that_log_are_one_place(speak: Speak, tmp_path: Path) -> None:
+    speaker = speak(stderr=str(tmp_path / "logs" / "a.log"))
+    assert speaker.stdio.stdout == speaker.stdio.stderr
+
+
+def test_file_of_its_own_is_rotated_too(speak: Speak, tmp_path: Path) -> None:
+    path = str(tmp_path / "out")
+    speaker = speak(stdout=path, stderr=path, log=LogSettings(max_bytes=10, backups=1))
+    speaker.say(b"one\ntwo\nthree\n")
+    assert (tmp_path / "out").read_bytes() == b"three\n"
+    assert (tmp_path / "out.1").read_bytes() == b"one\ntwo\n"
+
+
+def test_null_and_inherit_need_no_pipe(speak: Speak) -> None:
+    before = os.listdir("/proc/self/fd")
+    speaker = speak(stdin="inherit", stdout="inherit", stderr="null")
+    assert speaker.stdio == (0, 1, -1)
+    assert len(os.listdir("/proc/self/fd")) == len(before) + 1  # the epoll set
+    speaker.stdio = Stdio(-1, -1, -1)
+
+
+def test_stdin_may_come_from_a_file(speak: Speak, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"hello")
+    speaker = speak(stdin=str(tmp_path / "in"))
+    assert os.get_blocking(speaker.stdio.stdin)
+    assert os.read(speaker.stdio.stdin, 10) == b"hello"
+
+
+def test_fifo_as_stdin_is_not_waited_for(speak: Speak, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in")
+    speaker = speak(stdin=str(tmp_path / "in"))
+    with open(tmp_path / "in", "wb") as fifo:
+        fifo.write(b"hello")
+    assert os.read(speaker.stdio.stdin, 10) == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("program", "stage"),
+    [({"stdin": "/absent/file"}, "stdin"), ({"stdout": "journal"}, "journal"), ({"stderr": "journal"}, "journal")],
+    ids=str,
+)
+def test_what_cannot_be_opened_is_a_failed_start_that_leaves_no_descriptor(
+    loop: Loop, tmp_path: Path, program: dict[str, str], stage: str
+) -> None:
+    if stage == "journal" and os.path.exists("/run/systemd/journal/stdout"):
+        pytest.skip("there is a journal here")
+    outputs = Outputs(loop, str(tmp_path), LogFiles(), lambda *lost: None)
+    before = os.listdir("/proc/self/fd")
+
+    with pytest.raises(SpawnFailure) as failure:
+        outputs.open(5, "root/a", Program(("a",), **program))  # type: ignore[arg-type]  # strings, all of them
+
+    outputs.tidy()
+    assert (failure.value.stage, os.strerror(failure.value.errno)) == (stage, "No such file or directory")
+    assert os.listdir("/proc/self/fd") == before
+    outputs.close()
 
 
 # Lines
@@ -99,13 +215,13 @@ def test_line_without_its_end_is_held_back_until_that_comes(speaker: Speaker) ->
 
 def test_line_that_never_ended_is_written_with_an_end_when_the_life_is_over(speaker: Speaker) -> None:
     speaker.say(b"one\ntw")
-    speaker.output.close()
+    speaker.end()
     assert speaker.written() == b"one\ntw\n"
 
 
-def test_what_was_in_the_pipe_when_the_life_ended_is_written(speaker: Speaker) -> None:
+def test_what_was_in_the_pipe_when_the_worker_ended_is_written(speaker: Speaker) -> None:
     speaker.say_without_being_read(b"last words\n")
-    speaker.output.drain()
+    assert speaker.tail() == ("last words",)
     assert speaker.written() == b"last words\n"
 
 
@@ -113,41 +229,159 @@ def test_even_the_largest_pipe_is_read_to_its_end(speaker: Speaker) -> None:
     speaker.grow_pipe(1024 * 1024)
     said = b"x" * 1023 + b"\n"
     speaker.say_without_being_read(said * 1024)
-    speaker.output.close()
+    speaker.end()
     assert speaker.written() == said * 1024
 
 
-def test_endless_line_is_written_in_parts_and_not_kept(speaker: Speaker) -> None:
-    speaker.say(b"x" * 300_000)
-    assert len(speaker.written()) >= 200_000
-    speaker.output.close()
-    assert speaker.written() == b"x" * 300_000 + b"\n"
+@pytest.mark.parametrize("length", [300_000, 5 * 65536])
+def test_endless_line_is_written_in_parts_and_not_kept(speaker: Speaker, length: int) -> None:
+    speaker.say(b"x" * length)
+    assert len(speaker.written()) >= length - 3 * 65536
+    speaker.end()
+    assert speaker.written() == b"x" * length + b"\n"
 
 
 def test_closed_pipe_is_let_go_and_the_life_goes_on(speaker: Speaker) -> None:
+    before = len(os.listdir("/proc/self/fd"))
     speaker.say(b"one\ntw")
     speaker.fall_silent()
-    speaker.loop.turn(0)
-    assert speaker.output.fd == -1
-    speaker.output.close()
+    turn(speaker.loop, speaker.outputs)
+    assert len(os.listdir("/proc/self/fd")) == before - 2 + 1  # both ends; the log is open now
+    speaker.end()
     assert speaker.written() == b"one\ntw\n"
 
 
-def test_later_life_appends_to_the_log_of_the_one_before(speak: Callable[[], Speaker]) -> None:
-    for word in (b"first", b"second"):
-        speaker = speak()
-        speaker.say(word)
-        speaker.output.close()
+def test_what_is_left_of_a_life_may_write_on_when_its_worker_has_ended(speaker: Speaker) -> None:
+    speaker.say(b"worker\n")
+    speaker.tail()
+    speaker.say(b"child\n")
+    speaker.end()
+    assert speaker.written() == b"worker\nchild\n"
+
+
+def test_later_life_appends_to_the_log_of_the_one_before(speaker: Speaker) -> None:
+    speaker.say(b"first")
+    speaker.fall_silent()
+    speaker.end()
+    speaker.live(6)
+    speaker.say(b"second\n")
     assert speaker.written() == b"first\nsecond\n"
 
 
-def test_closed_output_leaves_no_descriptor(loop: Loop, tmp_path: Path) -> None:
+def test_closed_outputs_leave_no_descriptor(loop: Loop, tmp_path: Path) -> None:
     before = os.listdir("/proc/self/fd")
-    speaker = Speaker(loop, tmp_path / "a.log")
+    speaker = Speaker(loop, tmp_path)
     speaker.say(b"hello\n")
-    speaker.fall_silent()
-    speaker.output.close()
+    speaker.close()
     assert os.listdir("/proc/self/fd") == before
+
+
+@given(st.lists(st.sampled_from([b"a", b"\n", b"bc\n", b"d" * 70_000]), max_size=20), st.booleans())
+def test_log_is_what_was_said_and_an_end_for_the_last_line(chunks: list[bytes], timestamps: bool) -> None:
+    loop = Loop()
+    with tempfile.TemporaryDirectory() as folder:
+        speaker = Speaker(loop, Path(folder), log=LogSettings(timestamps=timestamps))
+        for chunk in chunks:
+            speaker.say(chunk)
+        speaker.end()
+        written = speaker.written()
+        speaker.close()
+    loop.close()
+
+    said = b"".join(chunks)
+    assert _without_stamps(written, timestamps) == said + (b"" if said.endswith(b"\n") or not said else b"\n")
+
+
+def _without_stamps(lines: bytes, has_stamps: bool) -> bytes:
+    if not has_stamps:
+        return lines
+    stamped = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (.*)")
+    bare = [stamped.fullmatch(line) for line in lines.split(b"\n")[:-1]]
+    return b"".join(line.group(1) + b"\n" for line in bare if line is not None)
+
+
+def test_listener_hears_what_is_captured_without_timestamps(speak: Speak) -> None:
+    speaker = speak(listens=True, log=LogSettings(timestamps=True))
+    speaker.say(b"one\ntwo\nthr")
+    speaker.end()
+    assert speaker.heard == [("root/a", b"one\ntwo\n"), ("root/a", b"thr\n")]
+
+
+# Fairness
+
+
+def test_one_turn_of_the_loop_reads_a_bounded_amount(loop: Loop, tmp_path: Path) -> None:
+    outputs = Outputs(loop, str(tmp_path), LogFiles(), lambda *lost: None)
+    pipes = [outputs.open(life, f"root/w{life}", Program(("a",))) for life in range(50)]
+    line = b"x" * 65535 + b"\n"
+    for pipe in pipes:
+        os.write(pipe.stdout, line)
+
+    loop.turn(0)
+
+    written = sum(path.stat().st_size for path in tmp_path.glob("w*.log"))
+    assert 0 < written <= 4 * 65536
+    for pipe in pipes:
+        outputs.release(pipe)
+    outputs.close()
+
+
+def test_one_visit_to_busy_pipes_reads_a_bounded_amount(loop: Loop, tmp_path: Path) -> None:
+    outputs = Outputs(loop, str(tmp_path), LogFiles(), lambda *lost: None)
+    pipes = [outputs.open(life, f"root/w{life}", Program(("a",))) for life in range(50)]
+    line = b"x" * 65535 + b"\n"
+    for pipe in pipes:
+        os.write(pipe.stdout, line)
+    while any(not has_room(pipe.stdout) for pipe in pipes):
+        loop.turn(0)
+    before = sum(path.stat().st_size for path in tmp_path.glob("w*.log"))
+    for pipe in pipes:
+        os.write(pipe.stdout, line)
+
+    due = outputs.next_poll()
+    assert due is not None
+    outputs.poll(due)
+
+    written = sum(path.stat().st_size for path in tmp_path.glob("w*.log")) - before
+    assert 0 < written <= 4 * 65536
+    for pipe in pipes:
+        outputs.release(pipe)
+    outputs.close()
+
+
+def test_pipe_that_is_no_longer_busy_is_watched_again(speaker: Speaker) -> None:
+    speaker.say(b"x" * 65535 + b"\n")
+    while speaker.outputs.next_poll() is not None:
+        turn(speaker.loop, speaker.outputs)
+    speaker.say_without_being_read(b"again\n")
+    speaker.loop.turn(0)
+    assert speaker.written().endswith(b"again\n")
+
+
+def test_those_who_always_have_something_to_say_take_turns(loop: Loop, tmp_path: Path) -> None:
+    outputs = Outputs(loop, str(tmp_path), LogFiles(), lambda *lost: None)
+    pipes = [outputs.open(life, f"root/w{life}", Program(("a",))) for life in range(50)]
+    line = b"x" * 4095 + b"\n"
+    for pipe in pipes:
+        os.set_blocking(pipe.stdout, False)
+    for _ in range(13 * 20):
+        for pipe in pipes:
+            if has_room(pipe.stdout):
+                os.write(pipe.stdout, line * 8)
+        turn(loop, outputs)
+
+    sizes = [path.stat().st_size for path in tmp_path.glob("w*.log")]
+    assert len(sizes) == 50
+    assert max(sizes) <= 2 * min(sizes)
+    for pipe in pipes:
+        outputs.release(pipe)
+    outputs.close()
+
+
+def has_room(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 # The tail
@@ -155,91 +389,55 @@ def test_closed_output_leaves_no_descriptor(loop: Loop, tmp_path: Path) -> None:
 
 def test_tail_holds_the_last_ten_lines(speaker: Speaker) -> None:
     speaker.say(b"".join(b"line %d\n" % number for number in range(30)))
-    assert speaker.output.tail() == tuple(f"line {number}" for number in range(20, 30))
+    assert speaker.tail() == tuple(f"line {number}" for number in range(20, 30))
 
 
 def test_tail_has_what_was_said_without_an_end_too(speaker: Speaker) -> None:
     speaker.say(b"one\ntwo")
-    assert speaker.output.tail() == ("one", "two")
+    assert speaker.tail() == ("one", "two")
 
 
 def test_tail_grows_over_several_reads(speaker: Speaker) -> None:
     for word in (b"one\n", b"two\nth", b"ree\n"):
         speaker.say(word)
-    assert speaker.output.tail() == ("one", "two", "three")
+    assert speaker.tail() == ("one", "two", "three")
 
 
 def test_tail_shows_bytes_that_are_not_utf8(speaker: Speaker) -> None:
     speaker.say("schön \n".encode() + b"\xff\xfe\n")
-    assert speaker.output.tail() == ("schön ", r"\xff\xfe")
+    assert speaker.tail() == ("schön ", r"\xff\xfe")
 
 
 def test_tail_drops_a_first_line_of_which_only_the_end_is_left(speaker: Speaker) -> None:
     speaker.say(b"x" * 2000 + b"\n" + b"y" * 1000 + b"\n")
-    assert speaker.output.tail() == ("y" * 1000,)
+    assert speaker.tail() == ("y" * 1000,)
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"], ids=["no end", "an end"])
 def test_tail_of_one_long_line_is_the_end_of_that_line(speaker: Speaker, end: bytes) -> None:
     speaker.say(b"Error: " + b"x" * 5000 + b" connection refused" + end)
 
-    tail = speaker.output.tail()
+    tail = speaker.tail()
 
     assert len(tail) == 1
     assert tail[0].endswith("xxx connection refused")
 
 
 def test_tail_of_a_silent_life_is_empty(speaker: Speaker) -> None:
-    assert speaker.output.tail() == ()
+    assert speaker.tail() == ()
 
 
-# Rotation
+def test_tail_ends_with_stderr_when_that_is_apart(speak: Speak, tmp_path: Path) -> None:
+    speaker = speak(stderr=str(tmp_path / "errors"))
+    speaker.say(b"Traceback:\n", 2)
+    speaker.say(b"".join(b"line %d\n" % number for number in range(30)), 1)
+    assert speaker.tail() == (*(f"line {number}" for number in range(21, 30)), "Traceback:")
 
 
-@pytest.fixture
-def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "MAX_BYTES", 100)
-
-
-@pytest.mark.usefixtures("small_files")
-def test_log_that_would_grow_too_large_is_renamed_first(speaker: Speaker, tmp_path: Path) -> None:
-    for number in range(3):
-        speaker.say(b"%d" % number * 59 + b"\n")
-
-    logs = {path.name: path.read_bytes()[:1] for path in (tmp_path / "logs").iterdir()}
-    assert logs == {"a.log": b"2", "a.log.1": b"1", "a.log.2": b"0"}
-
-
-@pytest.mark.usefixtures("small_files")
-def test_as_many_old_logs_are_kept_as_is_said_and_no_more(speaker: Speaker, tmp_path: Path) -> None:
-    for number in range(9):
-        speaker.say(b"%d" % number * 59 + b"\n")
-
-    logs = {path.name: path.read_bytes()[:1] for path in (tmp_path / "logs").iterdir()}
-    assert logs == {"a.log": b"8", **{f"a.log.{back}": b"%d" % (8 - back) for back in range(1, 6)}}
-
-
-@pytest.mark.usefixtures("small_files")
-def test_log_that_is_exactly_full_is_not_renamed_yet(speaker: Speaker, tmp_path: Path) -> None:
-    speaker.say(b"x" * 49 + b"\n")
-    speaker.say(b"x" * 49 + b"\n")
-    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["a.log"]
-
-
-@pytest.mark.usefixtures("small_files")
-def test_log_that_is_opened_for_long_is_renamed_first_when_it_is_too_large(tmp_path: Path) -> None:
-    (tmp_path / "daemon.log").write_bytes(b"x" * 101)
-    fd = output.open_log(str(tmp_path / "daemon.log"))
-    os.write(fd, b"new")
-    os.close(fd)
-    assert (tmp_path / "daemon.log").read_bytes() == b"new"
-    assert (tmp_path / "daemon.log.1").read_bytes() == b"x" * 101
-
-
-def test_log_that_cannot_be_opened_for_long_is_73(tmp_path: Path) -> None:
-    with pytest.raises(CannotRun) as refused:
-        output.open_log(str(tmp_path / "absent" / "daemon.log"))
-    assert refused.value.status == 73
+def test_tail_has_no_timestamps(speak: Speak) -> None:
+    speaker = speak(log=LogSettings(timestamps=True))
+    speaker.say(b"one\n")
+    assert speaker.tail() == ("one",)
 
 
 # Loss
@@ -273,22 +471,82 @@ def test_what_cannot_be_written_is_counted_and_told_once(
     speaker.say(b"one\n")
     speaker.say(b"two\n")
     assert speaker.lost == [(5, 4, errno)]
+    assert speaker.outputs.lost_bytes("root/a") == 8
+    assert speaker.outputs.lost_bytes("root/b") == 0
 
 
-def test_loss_that_begins_anew_is_told_anew_with_all_that_was_lost(speaker: Speaker) -> None:
-    for _ in range(2):
+def test_log_tells_what_is_missing_once_it_can_be_written_again(speaker: Speaker) -> None:
+    speaker.log.mkdir()
+    speaker.say(b"one\n")
+    speaker.say(b"two\n")
+    speaker.log.rmdir()
+    speaker.say(b"three\n")
+    speaker.say(b"four\n")
+    assert speaker.written() == (b"procsup: 8 bytes of output are missing here: is a directory (EISDIR)\nthree\nfour\n")
+
+
+def test_log_with_timestamps_tells_when_it_could_be_written_again(speak: Speak) -> None:
+    speaker = speak(log=LogSettings(timestamps=True))
+    speaker.log.mkdir()
+    speaker.say(b"one\n")
+    speaker.log.rmdir()
+    speaker.say(b"two\n")
+    told = b"procsup: 4 bytes of output are missing here: is a directory (EISDIR)\n"
+    assert _without_stamps(speaker.written(), True) == told + b"two\n"
+
+
+def test_what_is_missing_of_one_life_is_told_in_the_next(speaker: Speaker) -> None:
+    speaker.log.mkdir()
+    speaker.say(b"one\n")
+    speaker.fall_silent()
+    speaker.end()
+    speaker.log.rmdir()
+    speaker.live(6)
+    speaker.say(b"two\n")
+    assert speaker.written().startswith(b"procsup: 4 bytes of output are missing here")
+
+
+def test_loss_in_the_middle_of_a_line_is_told_on_a_line_of_its_own(speaker: Speaker, tmp_path: Path) -> None:
+    """The folder is away while the second part comes, and back, with the first part, for the third."""
+    speaker.say(b"x" * 65537)
+    begin = speaker.written()
+    speaker.outputs.reopen()
+    away = speaker.log.parent.rename(tmp_path / "away")
+    speaker.say(b"y" * 65537)
+    away.rename(speaker.log.parent)
+    speaker.say(b"z" * 65537 + b"\n")
+
+    begun, told, rest, end = speaker.written().split(b"\n")
+    assert begun == begin
+    assert told.startswith(b"procsup: ")
+    assert (set(rest), end) == (set(b"z"), b"")
+
+
+def test_losses_in_quick_succession_are_told_once_and_counted_all(speaker: Speaker) -> None:
+    for _ in range(3):
         speaker.log.mkdir()
         speaker.say(b"lost\n")
         speaker.log.rmdir()
         speaker.say(b"written\n")
         os.unlink(speaker.log)
-    assert speaker.lost == [(5, 5, "EISDIR"), (5, 10, "EISDIR")]
+    assert speaker.lost == [(5, 5, "EISDIR")]
+    assert speaker.outputs.lost_bytes("root/a") == 15
 
 
 def test_what_could_not_be_written_is_still_in_the_tail(speaker: Speaker) -> None:
     speaker.log.mkdir()
     speaker.say(b"one\n")
-    assert speaker.output.tail() == ("one",)
+    assert speaker.tail() == ("one",)
+
+
+def test_renamed_log_is_left_after_reopening(speaker: Speaker, tmp_path: Path) -> None:
+    speaker.say(b"one\n")
+    speaker.log.rename(tmp_path / "old")
+    speaker.say(b"two\n")
+    speaker.outputs.reopen()
+    speaker.say(b"three\n")
+    assert (tmp_path / "old").read_bytes() == b"one\ntwo\n"
+    assert speaker.written() == b"three\n"
 
 
 # In a daemon
@@ -315,7 +573,7 @@ def test_ten_megabytes_fill_a_log_and_no_line_is_split_between_two(supervise: Su
     parts = [path.read_bytes() for path in logs]
     assert b"".join(parts) == b"".join(b"%d\n" % number for number in range(1, 3_000_001)) + b"finished\n"
     assert all(len(part) <= 10_000_000 and part.endswith(b"\n") for part in parts)
-    assert sorted(daemon.log_dir.iterdir()) == sorted(logs)
+    assert sorted(daemon.log_dir.glob("a*")) == sorted(logs)
 
 
 def test_flood_of_output_neither_fills_the_memory_nor_holds_up_the_others(supervise: Supervise) -> None:

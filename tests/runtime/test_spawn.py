@@ -1,6 +1,5 @@
 """Spawning: what a worker is given, and at which stage a spawn fails."""
 
-import itertools
 import os
 import resource
 import signal
@@ -15,6 +14,7 @@ from procsup.runtime.spawn import Spawner, SpawnFailure, Stdio, errno_name
 from tests.kit import processes
 from tests.kit.daemon import PROCSUP, Daemon
 from tests.kit.fixtures import Supervise
+from tests.kit.strangers import as_stranger, needs_root
 from tests.kit.trees import SLEEP, STAYS, supervisor, tree, worker, workers
 from tests.kit.wait import wait_until
 
@@ -287,23 +287,6 @@ def named(pid: int) -> set[bytes]:
 
 
 # The process table and the table of descriptors are full
-
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-
-
-STRANGERS = itertools.count()
-"""Another one each time: a zombie of the test before would count."""
-
-
-def as_stranger(processes: int) -> tuple[str, ...]:
-    """procsup as a user with nothing else running, who may have so many processes. It may read what root may, since the
-    interpreter may be root's.
-    """
-    uid = str(50_000 + os.getpid() % 1_000 * 10 + next(STRANGERS) % 10)
-    power = "+dac_override,+dac_read_search"
-    become = ("setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "--inh-caps", power, "--ambient-caps", power)
-    return (*become, "prlimit", f"--nproc={processes}", *PROCSUP)
 
 
 @needs_root

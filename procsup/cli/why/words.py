@@ -289,9 +289,7 @@ def _shortened_row(row: Sequence[Step]) -> Iterator[Step | int]:
     yield from row[-_LAST:]
 
 
-def _told(
-    fact: Fact, tails: dict[str, tuple[str, ...]]
-) -> tuple[str, Meaning | None, Sequence[str]] | None:
+def _told(fact: Fact, tails: dict[str, tuple[str, ...]]) -> tuple[str, Meaning | None, Sequence[str]] | None:
     """The words, and the output below them. `tails` remembers what each worker said last."""
     match fact:
         case Died():

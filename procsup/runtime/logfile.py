@@ -1,0 +1,207 @@
+"""Log files: what is appended is on the disk in whole lines, in files that never grow over their limit.
+
+A log is the file at its path and, numbered from the youngest to the oldest, PATH.1, PATH.2 …: when the next line would
+make the file larger than `max_bytes`, the numbers move up by one and a new file begins. Read from the oldest to the
+youngest, the files are exactly what was appended. A line that is appended in parts is moved to the new file as a whole;
+only one that is longer than a file may be, or than _LONGEST_MOVED, goes on in the next file.
+
+Laws: what cannot be written whole is not written at all, and NotWritten says how much that is. The limit holds also for
+a line without an end. A few descriptors serve thousands of logs: those last used stay open. A file that somebody has
+removed is made anew at once; one that was renamed is written on until `close`, as logrotate(8) expects of a daemon that
+it signals. What is no regular file (a FIFO, a terminal) is neither renamed nor marked, and what it took stays written.
+"""
+
+import os
+import stat
+from collections import OrderedDict
+
+from procsup.core.spec import LogSettings
+from procsup.runtime.failure import CannotRun
+from procsup.runtime.logtime import MARK_EVERY, Mark, add_mark
+
+_MOST_OPEN = 64
+
+_LONGEST_MOVED = 1024 * 1024
+"""Bytes: the loop waits while the beginning of a line is moved."""
+
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+"""Not blocking, and no terminal of ours, in case somebody put a FIFO or a terminal there."""
+
+
+class NotWritten(Exception):
+    """The last `lost` bytes of what was to be appended are not in the log; `errno` is why."""
+
+    def __init__(self, lost: int, errno: int) -> None:
+        super().__init__(lost, errno)
+        self.lost = lost
+        self.errno = errno
+
+
+class Log:
+    """A log as one writer sees it, to be appended to. `begun` counts the bytes that it has written of a line that has
+    not ended; `marked` is when it last marked the time, in seconds since 1970.
+    """
+
+    __slots__ = ("begun", "marked", "path", "settings")
+
+    def __init__(self, path: str, settings: LogSettings) -> None:
+        self.path = path
+        self.settings = settings
+        self.begun = 0
+        self.marked = 0.0
+
+
+class LogFiles:
+    """Owns the descriptors."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[str, int] = OrderedDict()
+        """By path; the one used last is the last."""
+
+    def append(self, log: Log, data: bytes, now: float) -> None:
+        """Append lines at the time `now` (seconds since 1970). The last one may be without its end: what is appended
+        next goes on with it.
+
+        Raises:
+            NotWritten: the log holds the beginning of `data`, or nothing of it.
+        """
+        rest = data
+        try:
+            while rest:
+                fd, status = self._file(log.path)
+                is_regular = stat.S_ISREG(status.st_mode)
+                if not is_regular:
+                    count = os.write(fd, rest)
+                elif status.st_size + len(rest) <= log.settings.max_bytes:
+                    count = _write_whole(fd, rest, log, status, now)
+                else:
+                    moved, count = _last_of_file(rest, log, status.st_size)
+                    if moved:
+                        rest = _take_back(fd, status.st_size, moved) + rest
+                        log.begun = 0
+                    _write_whole(fd, rest[:count], log, status, now)
+                _count_begun(log, rest[:count])
+                rest = rest[count:]
+                if rest and is_regular:
+                    self._rotate(log, status)
+        except OSError as error:
+            raise NotWritten(len(rest), error.errno or 0) from None
+
+    def descriptor(self, path: str) -> int:
+        """Of the file that was appended to last."""
+        return self._open[path]
+
+    def close(self) -> None:
+        """Close every file. What is at its path by then is opened when there is something to append."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def _file(self, path: str) -> tuple[int, os.stat_result]:
+        """The file that is to be appended to, as it is now."""
+        fd = self._open.get(path, -1)
+        if fd >= 0:
+            status = os.fstat(fd)
+            if status.st_nlink > 0:
+                self._open.move_to_end(path)
+                return fd, status
+            self._close(path)
+        fd = os.open(path, _FLAGS, 0o640)
+        self._open[path] = fd
+        if len(self._open) > _MOST_OPEN:
+            os.close(self._open.popitem(last=False)[1])
+        return fd, os.fstat(fd)
+
+    def _rotate(self, log: Log, status: os.stat_result) -> None:
+        if _is_at(log.path, status):
+            _rename(log.path, log.settings.backups)
+        self._close(log.path)
+
+    def _close(self, path: str) -> None:
+        os.close(self._open.pop(path))
+
+
+def open_log(path: str) -> int:
+    """A log file to append to for long; one that has grown too large is rotated first.
+
+    Raises:
+        CannotRun: 73.
+    """
+    settings = LogSettings()
+    try:
+        if os.path.exists(path) and os.stat(path).st_size > settings.max_bytes:
+            _rename(path, settings.backups)
+        return os.open(path, _FLAGS, 0o640)
+    except OSError as error:
+        raise CannotRun(f"cannot write the log {path!r}: {error.strerror}", 73) from None
+
+
+def _last_of_file(data: bytes, log: Log, size: int) -> tuple[int, int]:
+    """How a file that cannot take all of `data` ends: so many bytes of its end are moved to the next file, and so many
+    of `data` still go into this one.
+    """
+    room = max(0, max(1, log.settings.max_bytes) - size)
+    whole = data.rfind(b"\n", 0, room) + 1
+    if whole or (log.begun == 0 and size):
+        return 0, whole
+    if 0 < log.begun < size and log.begun <= _LONGEST_MOVED:
+        return log.begun, 0
+    return 0, room  # the line is longer than the file may be
+
+
+def _take_back(fd: int, size: int, count: int) -> bytes:
+    """Remove the last bytes of a file."""
+    with open(f"/proc/self/fd/{fd}", "rb", buffering=0) as file:
+        taken = os.pread(file.fileno(), count, size - count)
+    os.ftruncate(fd, size - count)
+    return taken
+
+
+def _write_whole(fd: int, data: bytes, log: Log, status: os.stat_result, now: float) -> int:
+    """All of `data`, or, with an OSError, nothing of it."""
+    if not data:
+        return 0
+    is_due = status.st_size == 0 or abs(now - log.marked) >= MARK_EVERY
+    if is_due and not log.settings.timestamps and add_mark(log.path, Mark(status.st_ino, now, status.st_size)):
+        log.marked = now
+    written = 0
+    try:
+        while written < len(data):
+            written += os.write(fd, data[written:])
+    except OSError:
+        if written:
+            os.ftruncate(fd, status.st_size)
+        raise
+    return written
+
+
+def _count_begun(log: Log, written: bytes) -> None:
+    end = written.rfind(b"\n") + 1
+    log.begun = len(written) - end if end else log.begun + len(written)
+
+
+def _is_at(path: str, status: os.stat_result) -> bool:
+    """False when somebody has renamed or removed the file."""
+    try:
+        return os.path.samestat(os.stat(path), status)
+    except FileNotFoundError:
+        return False
+
+
+def _rename(path: str, backups: int) -> None:
+    if backups == 0:
+        _empty(path)
+        return
+    free = 1
+    while free < backups and os.path.lexists(f"{path}.{free}"):
+        free += 1
+    for number in range(free, 1, -1):
+        os.replace(f"{path}.{number - 1}", f"{path}.{number}")
+    os.replace(path, f"{path}.1")
+
+
+def _empty(path: str) -> None:
+    """By a new file, so that who follows the old one can read it to its end; where that cannot be, by truncation."""
+    try:
+        os.unlink(path)
+    except OSError:
+        os.truncate(path, 0)
