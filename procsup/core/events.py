@@ -72,6 +72,20 @@ class OutputLost:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalFailed:
+    """Events cannot be written to the journal any more; `errno` says why ("ENOSPC")."""
+
+    errno: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalResumed:
+    """They can again; `lost` events were dropped meanwhile."""
+
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """Somebody asks; exactly one Reply with this `ref` follows, sooner or later."""
 
@@ -82,10 +96,11 @@ class Called:
 @dataclass(frozen=True, slots=True)
 class ShutdownRequested:
     """TERM, INT or the command. One that is `hurried`, or comes more than HURRY_AFTER seconds after the first, sets the
-    shutdown times to zero.
+    shutdown times to zero. `by` is recorded: "uid 1000", "SIGTERM", "guardian_died", "bug", or "".
     """
 
     hurried: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +116,8 @@ Event = (
     | Exited
     | Emptied
     | OutputLost
+    | JournalFailed
+    | JournalResumed
     | Called
     | ShutdownRequested
     | TimePassed
