@@ -34,6 +34,7 @@ class Mark:
     """
 
     time: float
+    seq: int
     kind: str
     words: str
     note: str
@@ -303,7 +304,7 @@ class _LaneDraft:
 
     def _mark(self, event: Happening, kind: str, when: float) -> None:
         if self._is_in(when):
-            self._marks.append(Mark(when, kind, _in_words(event), _note(event)))
+            self._marks.append(Mark(when, event.seq, kind, _in_words(event), _note(event)))
 
     def _is_in(self, when: float) -> bool:
         return self._since is None or when >= self._since
@@ -326,7 +327,7 @@ def _how_it_ended(event: Happening) -> str:
 def _note(event: Happening) -> str:
     match event.kind:
         case "exited" if event.text("type") == "worker":
-            return event.text("reason")
+            return event.text("reason").removeprefix("normal")
         case "restarting" | "gave_up":
             period = event.number("period")
             return f"{event.text('used')} of {event.text('intensity')} in {exactly(period) if period else '?'}"

@@ -16,7 +16,7 @@ _STYLE = (
 
 
 def page_of(chart: Chart) -> str:
-    rows = sorted((mark for lane in chart.lanes for mark in lane.marks), key=lambda mark: mark.time)
+    rows = sorted((mark for lane in chart.lanes for mark in lane.marks), key=lambda mark: (mark.time, mark.seq))
     left_out = len(rows) - _MOST_ROWS
     note = f"<p>{left_out} earlier ones are left out.</p>" if left_out > 0 else ""
     table = "".join(_row(mark) for mark in rows[-_MOST_ROWS:])

@@ -99,7 +99,7 @@ class Scale:
 
 def scale_of(times: Iterable[float], lives: Iterable[tuple[float, float]], left: float, right: float) -> Scale:
     """`times` are those at which anything happens, at least one; `lives` are what should be seen as bars."""
-    moments = sorted(set(times))
+    moments = sorted({round(time, 6) for time in times})
     cut = _cuts(moments, sorted(end - begin for begin, end in lives), right - left)
     room = right - left - _BREAK * len(cut)
     gaps = [(end - begin, (begin, end) in cut) for begin, end in itertools.pairwise(moments)]
@@ -119,14 +119,13 @@ def scale_of(times: Iterable[float], lives: Iterable[tuple[float, float]], left:
 def _cuts(moments: Sequence[float], lengths: Sequence[float], room: float) -> set[tuple[float, float]]:
     """The quiet times to be cut out, so that lives of these lengths, in order, can be seen."""
     gaps = sorted(itertools.pairwise(moments), key=lambda gap: gap[1] - gap[0], reverse=True)
-    drawn = moments[-1] - moments[0]
     cut: set[tuple[float, float]] = set()
-    for begin, end in gaps[:_MOST_BREAKS]:
+    for number, (begin, end) in enumerate(gaps[:_MOST_BREAKS]):
+        drawn = sum(end - begin for begin, end in gaps[number:])
         per_second = (room - _BREAK * len(cut)) / drawn
         if bisect.bisect_left(lengths, _NARROWEST_LIFE / per_second) < 2 or end - begin < drawn * _LEAST_CUT:
             break
         cut.add((begin, end))
-        drawn -= end - begin
     return cut if len(cut) < len(gaps) else set()
 
 

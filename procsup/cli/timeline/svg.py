@@ -20,7 +20,7 @@ from procsup.cli.timeline.scale import Break, Scale, clock, scale_of
 from procsup.cli.units import about
 
 _WIDTH = 1280
-_LEFT, _RIGHT = 236, 1214
+_LEFT, _RIGHT = 236, 1200
 """Of the axis; what ends at its end has some room beyond."""
 
 _EDGE = 1256
@@ -43,7 +43,7 @@ _MOST_ARROWS = 3000
 _STYLE = (
     "text{font:12px system-ui,'Segoe UI',Roboto,'Liberation Sans','DejaVu Sans',sans-serif;fill:#212529}"
     ".title{font-size:20px;font-weight:600}.aside{fill:#6c757d}.small{font-size:11px}.supervisor{font-weight:600}"
-    ".count{font-size:10px;font-weight:600}.note{font-size:10px;font-weight:400;fill:#495057}.worker .note{fill:#fff}"
+    ".count{font-size:10px;font-weight:600}.note{font-size:10px;font-weight:400;fill:#495057}"
     ".up{fill:#2a9d8f}.supervisor .up{fill:#8fa3b8}.starting{fill:#b9e2dc}.stopping{fill:#f0c36a}"
     ".many{fill:url(#many)}.held{stroke:#6c757d;stroke-width:2;stroke-dasharray:2 4}"
     ".arrow{fill:none;stroke:#8d99ae;stroke-width:1.1;opacity:.75}.strong{stroke:#c1121f;stroke-width:1.5;opacity:.85}"
@@ -332,11 +332,11 @@ def _marks(lane: Lane, scale: Scale, y: float) -> Iterator[str]:
         clusters = _clusters(lane.marks, scale, _CROWDED)
     yield f'<g class="{lane.type}">'
     for cluster, after in zip_longest(clusters, clusters[1:]):
-        yield _mark(cluster, (after.x if after is not None else _EDGE) - cluster.x, y, lane.type)
+        yield _mark(cluster, (after.x if after is not None else _EDGE) - cluster.x, y)
     yield "</g>"
 
 
-def _mark(cluster: _Cluster, room: float, y: float, kind: str) -> str:
+def _mark(cluster: _Cluster, room: float, y: float) -> str:
     first = min(cluster.marks, key=lambda mark: rank_of(mark.kind))
     told = [mark.words for mark in cluster.marks[:_MOST_TOLD]]
     if len(cluster.marks) > _MOST_TOLD:
@@ -346,14 +346,14 @@ def _mark(cluster: _Cluster, room: float, y: float, kind: str) -> str:
     if count > 1:
         beside = f'<text class="count" x="7" y="-8">{count}\N{MULTIPLICATION SIGN}</text>'
     elif first.note and len(first.note) * 5.4 + 22 < room:
-        beside = _text(11, 3.5 if kind == "worker" else -5, first.note, "note")
+        beside = _text(9, -8, first.note, "note")
     picture = _use(glyph_of(first.kind))
     return f'<g transform="translate({cluster.x:.1f} {y:.1f})">{picture}{beside}{_title(chr(10).join(told))}</g>'
 
 
 def _clusters(marks: Iterable[Mark], scale: Scale, together: float) -> list[_Cluster]:
     clusters: list[_Cluster] = []
-    for mark in sorted(marks, key=lambda mark: mark.time):
+    for mark in sorted(marks, key=lambda mark: (mark.time, mark.seq)):
         x = scale.x(mark.time)
         if not clusters or x - clusters[-1].x >= together:
             clusters.append(_Cluster(x, []))
