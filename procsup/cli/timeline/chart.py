@@ -116,7 +116,7 @@ _DECISIONS = {
 }
 
 _STRONG = frozenset({"gave_up", "escalated", "auto_shutdown", "link_fired"})
-_SILENT = frozenset({"daemon_started", "daemon_stopped", "journal_failed", "journal_resumed", "lost_output"})
+_SILENT = frozenset({"daemon_started", "daemon_stopped", "journal_failed", "journal_resumed"})
 
 
 class _Draft:

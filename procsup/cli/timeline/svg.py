@@ -163,8 +163,9 @@ def _legend(chart: Chart, lanes: Sequence[Lane], scale: Scale) -> list[list[tupl
         entries.append(
             (f'<rect class="quiet" x="-11" y="-8" width="22" height="16"/>{_tear(-7, -8, 8)}', "quiet time, cut out")
         )
-    if chart.arrows:
+    if not all(arrow.is_strong for arrow in chart.arrows):
         entries.append(('<path class="arrow" d="M-11 0H10" marker-end="url(#head)"/>', "led to"))
+    if any(arrow.is_strong for arrow in chart.arrows):
         strong = '<path class="arrow strong" d="M-11 0H10" marker-end="url(#strong-head)"/>'
         entries.append((strong, "led to, by giving up or a link"))
     rows: list[list[tuple[str, str]]] = [[]]
@@ -209,7 +210,7 @@ def _quiet(one: Break, top: float, bottom: float) -> str:
     return (
         f'<g><rect class="quiet" x="{one.left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{bottom - top:.1f}"/>'
         f"{_tear(one.left, top, bottom)}{_tear(one.right, top, bottom)}"
-        f"{_text(middle, top - 26, f'{words} cut out', 'aside small', anchor='middle')}"
+        f"{_text(middle, top - 26, words, 'aside small', anchor='middle')}"
         f"{_title(f'Nothing happened for {words}: this part of the axis is cut out.')}</g>"
     )
 
