@@ -35,7 +35,10 @@ _CROWD = 40
 _MANY_ARROWS = 200
 """So many are drawn paler."""
 
-_MOST_TOLD = 12
+_SHORT = 3.0
+"""Pixels, of a life and the time to the next one: a row of such lives is one bar."""
+
+_MOST_TOLD = 8
 """Lines of a tool tip."""
 
 _MOST_ARROWS = 3000
@@ -267,7 +270,9 @@ def _bars(lives: Iterable[Life], scale: Scale) -> Iterator[list[Life]]:
     """Lives that are too short to be told apart belong together."""
     bar: list[Life] = []
     for life in lives:
-        if bar and (scale.x(life.end) - scale.x(bar[-1].begin) >= 3 or scale.x(life.end) - scale.x(life.begin) >= 3):
+        left, right = scale.x(life.begin), scale.x(life.end)
+        if bar and (right - left >= _SHORT or scale.x(bar[-1].end) - scale.x(bar[-1].begin) >= _SHORT
+                    or left - scale.x(bar[-1].end) >= _SHORT):  # fmt: skip
             yield bar
             bar = []
         bar.append(life)
