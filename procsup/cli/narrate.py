@@ -6,9 +6,9 @@
     03:12:44.163  api_cache     | fetching http://127.0.0.1:481/spells
 
 One line says when (local time), who and what. What every start and stop consists of is one line, not three: of
-`starting`, `started` and `ready` a worker's `started` is told and a supervisor's `ready`; `stopping` and `stopped` are
-told together, except that the root's wish to stop is told at once. `--json` has it all. What workers write is quoted
-in the same columns (`run --verbose`).
+`starting`, `started` and `ready` a worker's `started` is told and a supervisor's `ready`, and that of a worker that had
+to do something for it; `stopping` and `stopped` are told together, except that the root's wish to stop is told at once.
+`--json` has it all. What workers write is quoted in the same columns (`run --verbose`).
 
 Nothing that an event holds can raise here or reach the terminal unescaped: an event may come from a daemon of another
 version, and its words from a worker that means harm. The exit reasons are put into words in reasons.py.
@@ -47,7 +47,7 @@ def is_told(event: Happening) -> bool:
         case "starting":
             return False
         case "ready":
-            return event.text("type") == "supervisor"
+            return event.text("type") == "supervisor" or event.number("after") is not None
         case "stopping":
             return "/" not in event.path
         case _:
@@ -106,9 +106,10 @@ class Narrator:
             case "started":
                 return Told(who, f"started, pid {event.text('pid')}")
             case "ready":
-                return Told(who, "is up", "good")
+                return _ready(event)
             case "start_failed":
-                return Told(who, _start_failed(event), "bad")
+                self._asked.pop(event.text("path"), None)
+                return _start_failed(event)
             case "exited":
                 return _exited(event)
             case "stopping":
@@ -166,10 +167,21 @@ def _daemon_started(event: Happening) -> str:
     return f"starts the tree of {event.text('file')} (procsup {event.text('version')}, pid {event.text('pid')})"
 
 
-def _start_failed(event: Happening) -> str:
+def _ready(event: Happening) -> Told:
+    """Of a worker that is ready by being executed its start was told, and that is all."""
+    after = event.number("after")
+    return Told(event.name(), "is up" if after is None else f"is ready after {about(after)}", "good")
+
+
+def _start_failed(event: Happening) -> Told:
+    """What was executed has a pid, and perhaps last words; of the others the command is worth a look."""
     words = f"cannot start: {reason_in_words(event.text('reason'))}"
-    command = event.texts("command")
-    return f"{words}; its command: {shortened(' '.join(command), _LONGEST_LINE)}" if command else words
+    command, tail = event.texts("command"), event.texts("tail")
+    if tail:
+        words += "; its last line:"
+    elif command and event.number("pid") is None:
+        words += f"; its command: {shortened(' '.join(command), _LONGEST_LINE)}"
+    return Told(event.name(), words, "bad", tail)
 
 
 def _exited(event: Happening) -> Told:

@@ -5,6 +5,7 @@ A reason that is not known here, of a newer daemon, is passed on as it is.
 
 import errno
 import os
+import re
 
 _WHAT_FAILED = {
     "exec": "its program cannot be executed",
@@ -23,6 +24,8 @@ _WHAT_FAILED = {
     "journal": "the journal of systemd cannot be reached",
 }
 
+_FAILED_CHILD = re.compile(r"failed_to_start_child (.+) ((?:start_failed|not_ready|start_spec) .+|timeout)", re.DOTALL)
+
 _WHO = {"user", "group"}
 _ONLY_ROOT = {"user", "group", "nice", "limits"}
 
@@ -34,12 +37,8 @@ def reason_in_words(reason: str) -> str:
             return "ended normally"
         case ["shutdown"]:
             return "was asked to stop"
-        case ["exit", code]:
-            return f"exited with code {code}"
-        case ["signal", signal]:
-            return f"was ended by {signal}"
-        case ["signal", signal, "core"]:
-            return f"was ended by {signal}, core dumped"
+        case ["exit" | "signal", *_] as ended:
+            return _end_in_words(ended)
         case ["killed"]:
             return "was killed"
         case ["gave_up"]:
@@ -50,10 +49,26 @@ def reason_in_words(reason: str) -> str:
             return "it was told to stop before its program was executed"
         case ["start_failed", stage, number]:
             return f"{_WHAT_FAILED.get(stage, stage)}: {_error_at(stage, number)}"
+        case ["not_ready", *ended]:
+            return f"{_end_in_words(ended)} before it was ready"
+        case ["timeout"]:
+            return "it was not ready in time"
         case ["failed_to_start_child", *_]:
             return _failed_child(reason)
         case _:
             return reason
+
+
+def _end_in_words(ended: list[str]) -> str:
+    match ended:
+        case ["exit", code]:
+            return f"exited with code {code}"
+        case ["signal", signal]:
+            return f"was ended by {signal}"
+        case ["signal", signal, "core"]:
+            return f"was ended by {signal}, core dumped"
+        case _:
+            return " ".join(ended)
 
 
 def why_the_tree_is_down(reason: str) -> str:
@@ -86,12 +101,11 @@ def why_removed(why: str) -> str:
 def _failed_child(reason: str) -> str:
     """The last child named is the one that failed; the supervisors above it only pass that on. A name may hold spaces,
     so it is what stands between the words that we know."""
-    for known in (" start_failed ", " start_spec "):
-        names, found, why = reason.rpartition(known)
-        if found:
-            child = names.rpartition("failed_to_start_child ")[2].rpartition("/")[2]
-            return f"its child {child} cannot start: {reason_in_words(found.strip() + ' ' + why)}"
-    return reason
+    found = _FAILED_CHILD.fullmatch(reason)
+    if found is None:
+        return reason
+    names, why = found.groups()
+    return f"its child {names.rpartition('/')[2]} cannot start: {reason_in_words(why)}"
 
 
 def _error_at(stage: str, number: str) -> str:

@@ -51,7 +51,7 @@ def serve(errand: Errand, link: Link, caller: Caller | None) -> int:
             state_dir=errand.state_dir,
             log_dir=errand.log_dir,
         )
-        files = LogFiles()
+        files = LogFiles(places.state_dir)
         writer: PatientWriter | DaemonLog = PatientWriter(sys.stderr.fileno())
         if caller is not None:
             log = os.path.join(places.state_dir, "daemon.log")

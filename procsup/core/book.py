@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from procsup.core.actions import Action, Detail, Record, Reply
 from procsup.core.calls import Refusal
-from procsup.core.child import Child, State, Wanted
+from procsup.core.child import ENDING, Child, State, Wanted
 from procsup.core.reason import StartFailure
-from procsup.core.timers import Timers
+from procsup.core.timers import Phase, Timers
 
 
 class Book:
@@ -87,6 +87,11 @@ class Book:
         child.pid = None
         del self.lives[child.life]
 
+    def set_timer(self, child: Child, phase: Phase, seconds: float | str) -> None:
+        """Of its present life; for "infinity", none."""
+        if not isinstance(seconds, str):
+            self.timers.set(self.now + seconds, child.life, phase)
+
     def reply(self, ref: int | None, error: Refusal | StartFailure | None = None) -> None:
         if ref is not None:
             self.actions.append(Reply(ref, error))
@@ -112,10 +117,13 @@ class Book:
         while self.todo:
             self.todo.popleft()()
 
-    def _is_void(self, life: int) -> bool:
-        """A timer matters only to a life that is being brought to its end, and that our KILL has not reached yet."""
+    def _is_void(self, life: int, phase: Phase) -> bool:
+        """A timer matters only to a life that is starting, or that is being brought to its end and has not got our KILL
+        yet.
+        """
         child = self.lives.get(life)
-        return child is None or child.state not in _ENDING or child.how in ("killed", "brutal_kill")
-
-
-_ENDING = frozenset({State.STOPPING, State.CLEARING, State.EXITED})
+        if child is None or child.how in ("killed", "brutal_kill"):
+            return True
+        if phase is Phase.START:
+            return child.state is not State.STARTING and (child.pid is not None or child.state is not State.STOPPING)
+        return child.state not in ENDING

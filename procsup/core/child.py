@@ -9,8 +9,10 @@ about a child names the life it speaks of, so that a late notice of a predecesso
 The states, with OTP's word for what its supervisor would have as the child's pid:
 
     DOWN        no process is left                                                  undefined
-    STARTING    a start attempt is under way
-    RUNNING     it is up                                                            pid
+    STARTING    a start attempt is under way: it is not executed yet, or not ready
+    FAILING     its start has failed, but something of it is left, which gets the
+                stop sequence; its supervisor has yet to be told
+    RUNNING     it is up: ready                                                     pid
     DOOMED      starting or running, but its stop is decided and waits its turn     pid
     STOPPING    its stop sequence is under way
     EXITED      it ended by itself; its supervisor has yet to decide                pid, of a dead process
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 class State(Enum):
     DOWN = "down"
     STARTING = "starting"
+    FAILING = "failing"
     RUNNING = "running"
     DOOMED = "doomed"
     STOPPING = "stopping"
@@ -44,7 +47,17 @@ class State(Enum):
 
 _NEXT: dict[State, frozenset[State]] = {
     State.DOWN: frozenset({State.STARTING}),
-    State.STARTING: frozenset({State.RUNNING, State.DOOMED, State.STOPPING, State.RESTARTING, State.DOWN}),
+    State.STARTING: frozenset(
+        {
+            State.RUNNING,
+            State.FAILING,
+            State.DOOMED,
+            State.STOPPING,
+            State.RESTARTING,
+            State.DOWN,
+        }
+    ),
+    State.FAILING: frozenset({State.CLEARING, State.RESTARTING, State.DOWN}),
     State.RUNNING: frozenset({State.DOOMED, State.STOPPING, State.EXITED}),
     State.DOOMED: frozenset({State.STOPPING, State.CLEARING, State.DOWN}),
     State.STOPPING: frozenset({State.CLEARING, State.DOWN}),
@@ -52,6 +65,9 @@ _NEXT: dict[State, frozenset[State]] = {
     State.CLEARING: frozenset({State.DOWN}),
     State.RESTARTING: frozenset({State.DOWN}),
 }
+
+ENDING = frozenset({State.STOPPING, State.FAILING, State.EXITED, State.CLEARING})
+"""The stop sequence is under way, for all that is left."""
 
 _INACTIVE = frozenset({State.DOWN, State.CLEARING})
 
@@ -88,7 +104,7 @@ class Child:
     how: str = ""
     """How it is being stopped: "shutdown", or "killed" or "brutal_kill" once our KILL was sent."""
     ended: WorkerExit | None = None
-    """How the main process ended while it was being stopped."""
+    """How the main process of this life ended; None as long as it lives."""
     cause: int | None = None
     """The seq of the last record about its life, from which the next one follows."""
     since: float = 0.0
@@ -96,6 +112,7 @@ class Child:
     starts: int = 0
     restarts: int = 0
     last_exit: Reason | None = None
+    """Of the present life as soon as it is known: of one whose start has failed before that life is over."""
     agenda: "Agenda | None" = None
     """The agenda of its supervisor in which it still has a part."""
     waiters: list[tuple[int, Wanted]] | None = field(default=None)

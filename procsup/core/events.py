@@ -27,6 +27,15 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class BecameReady:
+    """What the spec's `ready` speaks of has happened, after Started of this life. It may come too late, or twice; of a
+    worker that is ready at exec it need not come.
+    """
+
+    life: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpawnFailed:
     """No process came to be. `stage` and `errno` as in reason.StartFailed."""
 
@@ -103,6 +112,16 @@ class TimePassed:
 
 
 Event = (
-    Booted | Started | SpawnFailed | Exited | Emptied | OutputLost | JournalFailed | JournalResumed | Called
-    | ShutdownRequested | TimePassed
-)  # fmt: skip
+    Booted
+    | Started
+    | BecameReady
+    | SpawnFailed
+    | Exited
+    | Emptied
+    | OutputLost
+    | JournalFailed
+    | JournalResumed
+    | Called
+    | ShutdownRequested
+    | TimePassed
+)

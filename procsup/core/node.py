@@ -18,6 +18,7 @@ from procsup.core.book import Book
 from procsup.core.calls import Call, DeleteChild, Refusal, RestartChild, StartChild, TerminateChild
 from procsup.core.child import Child, State
 from procsup.core.events import (
+    BecameReady,
     Booted,
     Called,
     Emptied,
@@ -93,6 +94,8 @@ class Node:
         match event:
             case Started(life=number, pid=pid):
                 life.started(self._book, number, pid)
+            case BecameReady(life=number):
+                life.became_ready(self._book, number)
             case Exited(life=number, ended=ended, gone=gone, tail=tail):
                 life.exited(self._book, number, ended, gone, tail)
             case Emptied(life=number):
@@ -139,7 +142,7 @@ class Node:
         for number in self._book.timers.expired(self._book.now):
             child = self._book.lives[number]
             if child.supervisor is None:
-                life.kill(self._book, child)
+                life.expired(self._book, child)
             else:
                 child.how = "killed"
                 child.supervisor.hurry()
@@ -154,4 +157,3 @@ class Node:
             book.todo.append(self._supervisor.hurry)
         if first is None and self.root.state in (State.STARTING, State.RUNNING):
             self._supervisor.cease(None, by=by)
-

@@ -7,6 +7,9 @@ The vocabulary of DESIGN § 3.2. Every reason has one text form, which the journ
     exit N                      the program's exit code
     signal SIGSEGV [core]       killed by a signal that we did not send; "core" when it dumped one
     start_failed STAGE ERRNO    the program could not be executed
+    not_ready REASON            it was executed and ended before it was ready, as REASON says; an exit code that is
+                                declared normal is "exit N" here too, for no end is normal so early
+    timeout                     it was not ready in time, or not even executed, and was stopped for that
     killed                      our KILL after the shutdown time, or brutal_kill
     gave_up                     a supervisor that reached its restart intensity; counts as shutdown
     auto_shutdown               a supervisor that ended with its significant children; counts as shutdown
@@ -65,6 +68,20 @@ class StartFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class NotReady:
+    reason: "WorkerExit"
+
+    def __str__(self) -> str:
+        return f"not_ready {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    def __str__(self) -> str:
+        return "timeout"
+
+
+@dataclass(frozen=True, slots=True)
 class Killed:
     def __str__(self) -> str:
         return "killed"
@@ -104,16 +121,17 @@ class BadStartSpec:
         return f"start_spec {self.complaint}"
 
 
-StartFailure = StartFailed | FailedToStartChild | BadStartSpec
-"""Why a start attempt failed: of a worker the first, of a supervisor one of the others."""
-
 WorkerExit = ExitCode | KilledBySignal
 """How the kernel says that a process ended."""
+
+StartFailure = StartFailed | NotReady | Timeout | FailedToStartChild | BadStartSpec
+"""Why a start attempt failed: of a worker one of the first three, of a supervisor one of the others."""
 
 Reason = Normal | Shutdown | WorkerExit | StartFailure | Killed | GaveUp | AutoShutdownFired
 
 NORMAL = Normal()
 SHUTDOWN = Shutdown()
+TIMEOUT = Timeout()
 KILLED = Killed()
 GAVE_UP = GaveUp()
 AUTO_SHUTDOWN = AutoShutdownFired()

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from procsup.core.readiness import AT_EXEC, Ready
+
 
 class Strategy(StrEnum):
     ONE_FOR_ONE = "one_for_one"
@@ -33,6 +35,9 @@ class AutoShutdown(StrEnum):
 
 Shutdown = float | Literal["brutal_kill", "infinity"]
 """Seconds between the stop signal and KILL (0 and more), or KILL at once, or never."""
+
+StartTimeout = float | Literal["infinity"]
+"""Seconds (above 0) from the spawn until the worker must be ready."""
 
 NORMAL_EXITS: frozenset[int | str] = frozenset({0})
 
@@ -96,6 +101,8 @@ class WorkerSpec:
     shutdown: Shutdown = 5.0
     stop_signal: str = "SIGTERM"
     normal_exits: frozenset[int | str] = NORMAL_EXITS
+    ready: Ready = AT_EXEC
+    start_timeout: StartTimeout = 60.0
 
 
 @dataclass(frozen=True, slots=True)

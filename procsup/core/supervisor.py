@@ -24,7 +24,7 @@ from procsup.core.actions import End
 from procsup.core.agenda import Agenda, Purpose
 from procsup.core.book import Book
 from procsup.core.calls import ChildCall, Refusal
-from procsup.core.child import Child, State, Wanted
+from procsup.core.child import ENDING, Child, State, Wanted
 from procsup.core.decisions import ChildExit, Decision, Rest, Retry, WaitingCall
 from procsup.core.intensity import Window
 from procsup.core.policy import Verdict, affected, exit_status, verdict
@@ -42,6 +42,7 @@ from procsup.core.reason import (
     StartFailure,
 )
 from procsup.core.spec import AutoShutdown, ChildSpec, Strategy, SupervisorSpec, WorkerSpec, check_children
+from procsup.core.timers import Phase
 
 Ending = Shutdown | GaveUp | AutoShutdownFired | StartFailure
 """Why a supervisor stops all its children: told to, or one of its own reasons."""
@@ -123,7 +124,7 @@ class Supervisor:
             for child in supervisor.children.values():
                 if child.supervisor is not None:
                     subtree.append(child.supervisor)
-                elif child.state in (State.STOPPING, State.CLEARING, State.EXITED):
+                elif child.state in ENDING:
                     life.kill(self.book, child)
 
     @property
@@ -152,9 +153,9 @@ class Supervisor:
                 self._close(agenda)
 
     def on_start_failed(self, child: Child, reason: StartFailure) -> None:
-        """STARTING, or on its way down already."""
+        """Nothing of the attempt is left. STARTING or FAILING, or on its way down already."""
         agenda = child.agenda
-        if child.state is not State.STARTING or agenda is None:
+        if child.state not in (State.STARTING, State.FAILING) or agenda is None:
             child.change(State.DOWN, self.book.now)
             self.on_down(child)
             return
@@ -309,7 +310,7 @@ class Supervisor:
         match child.state:
             case State.RUNNING | State.STARTING:
                 child.change(State.DOOMED, self.book.now)
-            case State.EXITED | State.RESTARTING:
+            case State.EXITED | State.FAILING | State.RESTARTING:
                 self.bury(child)
             case _:
                 pass
@@ -404,8 +405,8 @@ class Supervisor:
         if parent is not None and (parent.hurried or self.spec.shutdown in ("brutal_kill", 0)):
             self.hurried = True
             book.todo.append(self.hurry)  # when all facts are known: the dead are not killed
-        elif parent is not None and not isinstance(self.spec.shutdown, str):
-            book.timers.set(book.now + self.spec.shutdown, child.life)
+        elif parent is not None:
+            book.set_timer(child, Phase.END, self.spec.shutdown)
         self.end(SHUTDOWN, cause)
 
     def _is_up(self) -> None:

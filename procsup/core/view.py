@@ -56,6 +56,7 @@ _LISTED = {State.DOWN: "undefined", State.CLEARING: "undefined", State.RESTARTIN
 _SHOWN = {
     State.DOWN: "down",
     State.STARTING: "starting",
+    State.FAILING: "stopping",
     State.RUNNING: "running",
     State.DOOMED: "stopping",
     State.STOPPING: "stopping",

@@ -92,7 +92,7 @@ def run(
         lock.hold(f"{places.socket}.lock", f"the socket {places.socket}", link.guardian),
     ]
     link.share(locks)
-    daemon = Daemon(config, places, link, on_event, on_up, log_files or LogFiles(), on_lines)
+    daemon = Daemon(config, places, link, on_event, on_up, log_files or LogFiles(places.state_dir), on_lines)
     leave_behind()  # now that every signal is taken
     try:
         return daemon.run()

@@ -11,12 +11,15 @@ event           when, and what else it carries
 daemon_started  the daemon is about to start the tree: pid, file, version
 starting        a start attempt begins: type ("worker" | "supervisor"), starts (this would be start number)
 started         the program was executed: pid
-ready           the child is up: type
-start_failed    the attempt failed: type, reason, command (of a worker, a list)
+ready           the child is up: type, and of a worker that is not ready by being executed, after (seconds since that)
+start_failed    the attempt failed: type, reason, and of a worker command (a list); if it was executed also pid, uptime
+                (seconds), tail (last lines of output), ended ("exit 1": what the kernel said) and how ("", or as of
+                stopped when it was not ready in time)
 exited          it ended by itself: type, reason, and of a worker pid, uptime (seconds), tail (last lines of output,
                 [] when the exit was normal)
-stopping        it is asked to stop: type, of a worker pid, signal, and of the root, when the daemon is to end, by:
-                "uid N" (a client of that user), "SIGTERM", "guardian_died", "bug"
+stopping        it is asked to stop: type, and of a worker pid (null: not executed yet), signal. When a worker was not
+                ready in time, start_failed follows, else stopped. Of the root, when the daemon is to end, by: "uid N"
+                (a client of that user), "SIGTERM", "guardian_died", "bug"
 stopped         it is down, as asked: type, reason ("shutdown" | "killed"), how ("shutdown" | "killed" |
                 "brutal_kill"), and of a worker pid, ended ("exit 0", "signal SIGTERM": what the kernel said)
 restarting      a supervisor decided to restart: child, used, intensity, period (seconds), group (names that restart

@@ -48,6 +48,57 @@ EXAMPLES: list[tuple[list[dict[str, object]], list[str]]] = [
     ([happened("started", "k/baker", pid=4711)], ["baker started, pid 4711"]),
     ([happened("ready", "k/baker", type="worker")], []),
     ([happened("ready", "k/lab", type="supervisor")], ["lab is up"]),
+    ([happened("ready", "k/baker", type="worker", after=1.25)], ["baker is ready after 1.2s"]),
+    (
+        [
+            happened("stopping", "k/baker", type="worker", pid=7, signal="SIGTERM"),
+            happened(
+                "start_failed",
+                "k/baker",
+                type="worker",
+                reason="timeout",
+                command=["bake"],
+                pid=7,
+                uptime=60.0,
+                ended="signal SIGTERM",
+                how="shutdown",
+                tail=["waiting for the oven"],
+            ),
+        ],
+        ["baker cannot start: it was not ready in time; its last line:", "waiting for the oven"],
+    ),
+    (
+        [
+            happened(
+                "start_failed",
+                "k/baker",
+                type="worker",
+                reason="not_ready exit 0",
+                command=["bake"],
+                pid=7,
+                uptime=1.0,
+                ended="exit 0",
+                how="",
+                tail=[],
+            ),
+        ],
+        ["baker cannot start: exited with code 0 before it was ready"],
+    ),
+    (
+        [
+            happened(
+                "start_failed",
+                "k",
+                type="supervisor",
+                reason="failed_to_start_child my baker not_ready signal SIGBUS core",
+            )
+        ],
+        ["k cannot start: its child my baker cannot start: was ended by SIGBUS, core dumped before it was ready"],
+    ),
+    (
+        [happened("start_failed", "k", type="supervisor", reason="failed_to_start_child lab/timeout timeout")],
+        ["k cannot start: its child timeout cannot start: it was not ready in time"],
+    ),
     (
         [
             happened(
@@ -283,11 +334,22 @@ KEYS = some.sampled_from(
     [
         "seq", "time", "mono", "path", "cause", "pid", "file", "version", "type", "starts", "reason", "command",
         "uptime", "tail", "signal", "how", "ended", "child", "used", "intensity", "period", "group", "verdict", "why",
-        "bytes", "status",
+        "bytes", "status", "after",
     ]
 )  # fmt: skip
 REASONS = some.sampled_from(
-    ["exit", "signal", "start_failed", "failed_to_start_child", "start_spec", "normal", "1", "x"]
+    [
+        "exit",
+        "signal",
+        "start_failed",
+        "failed_to_start_child",
+        "start_spec",
+        "normal",
+        "1",
+        "x",
+        "not_ready",
+        "timeout",
+    ]
 )
 ODD_EVENT = some.builds(
     lambda event, details: {**details, "event": event},
@@ -308,5 +370,8 @@ def test_what_is_being_stopped_is_all_that_is_remembered() -> None:
     narrator = Narrator()
     for i in range(1000):
         narrator.tell(happened("stopping", f"k/w{i}", type="worker", signal="SIGTERM"))
-        narrator.tell(happened("stopped", f"k/w{i}", type="worker", how="shutdown", ended="exit 0"))
+        if i % 2:
+            narrator.tell(happened("stopped", f"k/w{i}", type="worker", how="shutdown", ended="exit 0"))
+        else:
+            narrator.tell(happened("start_failed", f"k/w{i}", type="worker", reason="timeout", how="shutdown"))
     assert narrator._asked == {}

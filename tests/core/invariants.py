@@ -2,7 +2,7 @@
 
     1. One life at a time: no Spawn at a path before the life there is gone (Emptied, Exited(gone), SpawnFailed).
     2. Signals go only to lives that were Started (KILL: spawned) and are not gone; facts of the same batch count. Only
-       a Spawn that was not answered is cancelled.
+       a Spawn that was not answered is cancelled. Nothing goes after KILL.
     3. Every Called is answered exactly once, at the latest with the End.
     4. seq is 1, 2, 3, ...; a cause is an earlier seq.
     5. End comes once, when no process is alive; after it come only replies.
@@ -13,6 +13,7 @@
        a start or restart whose child OTP's terminate_child stops when its turn comes.
     9. Only an exit, a failed restart or an escalation enters the restart window, and each of them once.
    10. Every record is caused by one that can lead to it, as CAUSES says.
+   11. A worker is ready once it was executed, if that is enough, and else never before BecameReady of that life.
 
 `check_quiescent` checks the tree when nothing is left to happen: no child is on its way, nothing is left to decide.
 """
@@ -34,8 +35,10 @@ from procsup.core.calls import (
     TerminateChild,
 )
 from procsup.core.child import State
-from procsup.core.events import Called, Emptied, Event, Exited, SpawnFailed, Started
+from procsup.core.events import BecameReady, Called, Emptied, Event, Exited, SpawnFailed, Started
 from procsup.core.node import Node
+from procsup.core.readiness import is_ready_at_exec
+from procsup.core.spec import WorkerSpec
 from procsup.core.supervisor import Supervisor
 
 SETTLED = frozenset({State.DOWN, State.RUNNING})
@@ -45,9 +48,19 @@ CAUSES: dict[str, set[str | None]] = {
     "starting": {None, "daemon_started", "starting", "restarting", "child_added", "released", "held"},
     "started": {"starting", "stopping"},
     "ready": {"starting", "started"},
-    "start_failed": {"starting", "stopping", "start_failed"},
+    "start_failed": {"starting", "started", "stopping", "start_failed"},
     "exited": {None, "gave_up", "auto_shutdown"},
-    "stopping": {None, "stopping", "restarting", "gave_up", "auto_shutdown", "start_failed", "held"},
+    "stopping": {
+        None,
+        "starting",
+        "started",
+        "stopping",
+        "restarting",
+        "gave_up",
+        "auto_shutdown",
+        "start_failed",
+        "held",
+    },
     "stopped": {"stopping", "started"},
     "restarting": {"exited", "start_failed", "escalated"},
     "gave_up": {"exited", "start_failed", "escalated"},
@@ -72,7 +85,10 @@ class Violation(AssertionError):
 @dataclass(slots=True)
 class Life:
     path: str
+    spec: WorkerSpec
     started: bool = False
+    said_ready: bool = False
+    killed: bool = False
     gone: bool = False
 
 
@@ -89,6 +105,8 @@ class Invariants:
         self._node = node
         self._lives: dict[int, Life] = {}
         self._living: dict[str, int] = {}
+        self._spawned: dict[str, int] = {}
+        """The last life of each path."""
         self._records: list[Record] = []
         self._questions: dict[int, Question] = {}
         self._overtaken: dict[int, set[int]] = {}
@@ -139,6 +157,8 @@ class Invariants:
         match event:
             case Started(life=life):
                 self._lives[life].started = True
+            case BecameReady(life=life):
+                self._lives[life].said_ready = True
             case SpawnFailed(life=life) | Emptied(life=life) | Exited(life=life, gone=True):
                 self._lives[life].gone = True
                 del self._living[self._lives[life].path]
@@ -186,8 +206,8 @@ class Invariants:
         child = self._node.child(spawn.path)
         if child is None or child.parent is None or child.parent.children.get(child.name) is not child:
             raise Violation(f"{spawn}: there is no such child")
-        self._lives[spawn.life] = Life(spawn.path)
-        self._living[spawn.path] = spawn.life
+        self._lives[spawn.life] = Life(spawn.path, spawn.spec)
+        self._living[spawn.path] = self._spawned[spawn.path] = spawn.life
 
     def _cancel(self, cancel: Cancel) -> None:
         life = self._lives[cancel.life]
@@ -196,10 +216,13 @@ class Invariants:
 
     def _signal(self, signal: Signal) -> None:
         life = self._lives[signal.life]
-        if not life.started and signal.signal != "SIGKILL":
-            raise Violation(f"{signal} to {life.path}: it was not started yet")
         if life.gone:
             raise Violation(f"{signal} to {life.path}: nothing of it is left")
+        if not life.started and signal.signal != "SIGKILL":
+            raise Violation(f"{signal} to {life.path}: it was not started yet")
+        if life.killed:
+            raise Violation(f"{signal} to {life.path}: it was killed already")
+        life.killed = signal.signal == "SIGKILL"
 
     def _record(self, record: Record) -> None:
         if record.seq != len(self._records) + 1:
@@ -221,6 +244,7 @@ class Invariants:
             case "starting":
                 self._starting[record.path] = record
             case "ready":
+                self._check_ready(record)
                 self._up[record.path] = record.seq
             case "exited" | "stopping" | "stopped" | "start_failed":
                 self._up.pop(record.path, None)
@@ -228,6 +252,12 @@ class Invariants:
                 self._count(record)
             case _:
                 pass
+
+    def _check_ready(self, record: Record) -> None:
+        if record.details["type"] == "worker":
+            life = self._lives[self._spawned[record.path]]
+            if not life.started or not (life.said_ready or is_ready_at_exec(life.spec.ready)):
+                raise Violation(f"{record}: it is not")
 
     def _count(self, record: Record) -> None:
         """The causes of what entered the window."""

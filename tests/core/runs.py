@@ -22,8 +22,9 @@ from procsup.core.calls import (
 )
 from procsup.core.child import State
 from procsup.core.events import Event, Exited, ShutdownRequested, TimePassed
+from procsup.core.readiness import AT_EXEC, Notify, Ready
 from procsup.core.reason import ExitCode, KilledBySignal, WorkerExit
-from procsup.core.spec import AutoShutdown, ChildSpec, Shutdown, SupervisorSpec, WorkerSpec
+from procsup.core.spec import AutoShutdown, ChildSpec, Shutdown, StartTimeout, SupervisorSpec, WorkerSpec
 from procsup.core.spec import Restart as RestartType
 from procsup.core.spec import Strategy as RestartStrategy
 from tests.core.trees import PROGRAM, paths
@@ -31,8 +32,11 @@ from tests.core.world import (
     BOOTED,
     FAILS,
     GOOD,
+    HANGS,
     LEAVES_REST,
     LEAVES_STUBBORN_REST,
+    SLOW,
+    SLOW_AND_STUBBORN,
     STUBBORN,
     Fate,
     Outcome,
@@ -66,6 +70,13 @@ class Die:
 
     choices: tuple[int, ...]
     end: WorkerExit
+
+
+@dataclass(frozen=True, slots=True)
+class WaitEnds:
+    """A slow worker becomes ready, or a spawn that hung fails."""
+
+    choice: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,7 @@ class ShutDown:
     pass
 
 
-Step = Answer | AnswerAll | Settle | Die | RestDies | Pass | Command | ChildCall | AddChild | ShutDown
+Step = Answer | AnswerAll | Settle | Die | WaitEnds | RestDies | Pass | Command | ChildCall | AddChild | ShutDown
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +151,8 @@ class RandomWorld(World):
         if self._is_good:
             return GOOD
         fate = self._run.fates[self._attempts % len(self._run.fates)]
-        return GOOD if fate.fails and self._run.is_up and self.child("root").starts == 0 else fate
+        is_boot = self._run.is_up and self.child("root").starts == 0
+        return GOOD if is_boot and (fate.fails or fate.hangs or fate.is_slow) else fate
 
     def play(self) -> None:
         self._batch.append(BOOTED)
@@ -154,7 +166,8 @@ class RandomWorld(World):
         self._hand_over()
 
     def calm_down(self) -> Self:
-        """Everything arrives, time passes, and an operator kills who does not end, until nothing is left to happen.
+        """Everything arrives, time passes, an operator kills who does not end, and who was slow is ready at last, until
+        nothing is left to happen.
 
         A restart that takes longer than the period and always fails goes on for ever, in OTP too (OTP-SEMANTICS § 9):
         after a hundred deadlines the world turns good.
@@ -166,11 +179,14 @@ class RandomWorld(World):
             self.settle()
             deadline = self.node.next_deadline()
             told = next((process for process in self.processes.values() if process.is_told), None)
+            waiting = next((process for process in self.processes.values() if process.is_waiting), None)
             if deadline is not None:
                 self.now = max(self.now, deadline)
                 self.pending.append(TimePassed())
             elif told is not None:
                 self._end_group(told)
+            elif waiting is not None:
+                self.wait_is_over(waiting)
             else:
                 return self
 
@@ -215,6 +231,10 @@ class RandomWorld(World):
             case Die(choices=choices, end=end):
                 for choice in choices:
                     self._die(choice, end)
+            case WaitEnds(choice=choice):
+                waiting = [p for p in self.processes.values() if p.is_waiting]
+                if waiting:
+                    self.wait_is_over(waiting[choice % len(waiting)])
             case RestDies(choice=choice):
                 left = [p for p in self.processes.values() if p.rest]
                 if left:
@@ -272,7 +292,11 @@ SUPERVISOR_SHUTDOWNS: st.SearchStrategy[Shutdown] = st.sampled_from(
     ["infinity", "infinity", "infinity", 5.0, 0.5, 0, "brutal_kill"]
 )
 ENDS = st.sampled_from([ExitCode(1), ExitCode(0), KilledBySignal("SIGTERM"), KilledBySignal("SIGSEGV", core=True)])
-FATES = st.sampled_from([GOOD, GOOD, GOOD, GOOD, GOOD, FAILS, STUBBORN, LEAVES_REST, LEAVES_STUBBORN_REST])
+READINESS: st.SearchStrategy[Ready] = st.sampled_from([AT_EXEC, AT_EXEC, Notify()])
+START_TIMEOUTS: st.SearchStrategy[StartTimeout] = st.sampled_from([60.0, 1.0, "infinity"])
+FATES = st.sampled_from(
+    [*[GOOD] * 6, FAILS, STUBBORN, LEAVES_REST, LEAVES_STUBBORN_REST, SLOW, HANGS, SLOW_AND_STUBBORN]
+)
 AUTO_SHUTDOWNS = st.sampled_from([AutoShutdown.NEVER, AutoShutdown.NEVER, *AutoShutdown])
 PEACEFUL_FATES = st.sampled_from([GOOD, STUBBORN, LEAVES_REST, LEAVES_STUBBORN_REST])
 # The first few more often: two commands should meet at one child.
@@ -287,7 +311,8 @@ def child_specs(draw: st.DrawFn, name: str, auto_shutdown: AutoShutdown, depth: 
     significant = can_signify and draw(st.booleans())
     if depth > 0 and draw(st.integers(0, 2)) == 2:
         return draw(supervisor_specs(name, depth, restart, significant))
-    return WorkerSpec(name, PROGRAM, restart, significant, draw(SHUTDOWNS))
+    ready, timeout = draw(READINESS), draw(START_TIMEOUTS)
+    return WorkerSpec(name, PROGRAM, restart, significant, draw(SHUTDOWNS), ready=ready, start_timeout=timeout)
 
 
 @st.composite
@@ -326,7 +351,7 @@ PEACEFUL_STEPS: st.SearchStrategy[Step] = st.one_of(
     st.builds(Pass, st.sampled_from([0.1, 0.5, 0.6, 1.0, 5.0])),
 )
 WORLD_STEPS: st.SearchStrategy[Step] = st.one_of(
-    PEACEFUL_STEPS, st.builds(Die, SOME, ENDS), st.builds(RestDies, CHOICES)
+    PEACEFUL_STEPS, st.builds(Die, SOME, ENDS), st.builds(RestDies, CHOICES), st.builds(WaitEnds, CHOICES)
 )
 COMMANDS: st.SearchStrategy[Step] = st.builds(Command, st.sampled_from([Start, Stop, Restart]), CHOICES, st.booleans())
 CHILD_CALLS: st.SearchStrategy[Step] = st.one_of(

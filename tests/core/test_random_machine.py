@@ -44,6 +44,11 @@ class Daemon(RuleBasedStateMachine):
     def rest_of_a_group_ends(self) -> None:
         self.world.rest_dies(next(process for process in self.world.processes.values() if process.rest))
 
+    @precondition(lambda self: any(process.is_waiting for process in self.world.processes.values()))
+    @rule()
+    def a_wait_is_over(self) -> None:
+        self.world.wait_is_over(next(process for process in self.world.processes.values() if process.is_waiting))
+
     @precondition(lambda self: self.world.node.next_deadline() is not None)
     @rule()
     def deadline_comes(self) -> None:

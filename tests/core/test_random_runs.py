@@ -9,7 +9,7 @@ from hypothesis import given
 from procsup.core.calls import Refusal, Restart, Start, Stop, TerminateChild
 from procsup.core.child import Child, State
 from procsup.core.node import Node
-from procsup.core.reason import FailedToStartChild, StartFailed
+from procsup.core.reason import FailedToStartChild, StartFailure
 from procsup.core.spec import Restart as RestartType
 from tests.core.runs import (
     CHILD_CALLS,
@@ -69,7 +69,7 @@ def test_every_permanent_child_of_a_running_supervisor_runs_unless_an_operator_i
     world = play(run)
     for child in children_of_running(world):
         if child.spec.restart is RestartType.PERMANENT and not child.held:
-            assert child.state is State.RUNNING or isinstance(child.last_exit, StartFailed | FailedToStartChild)
+            assert child.state is State.RUNNING or isinstance(child.last_exit, StartFailure)
 
 
 @given(runs(COMMANDS, world=PEACEFUL_STEPS, fates=PEACEFUL_FATES))

@@ -28,6 +28,7 @@ from procsup.core.calls import (
 )
 from procsup.core.child import Child, State
 from procsup.core.events import (
+    BecameReady,
     Booted,
     Called,
     Emptied,
@@ -39,6 +40,7 @@ from procsup.core.events import (
     TimePassed,
 )
 from procsup.core.node import Node
+from procsup.core.readiness import is_ready_at_exec
 from procsup.core.reason import ExitCode, KilledBySignal, StartFailure, WorkerExit
 from procsup.core.spec import ChildSpec, SupervisorSpec
 from tests.core.invariants import Invariants
@@ -58,6 +60,10 @@ class Fate:
 
     fails: bool = False
     """There will be no process."""
+    hangs: bool = False
+    """Nor will there be, but nobody learns of that until KILL is asked for."""
+    is_slow: bool = False
+    """It is not ready before a test says so, if more is needed than the execution."""
     ignores_stop: bool = False
     """The main process ends only by KILL."""
     leaves_rest: bool = False
@@ -67,6 +73,9 @@ class Fate:
 
 GOOD = Fate()
 FAILS = Fate(fails=True)
+HANGS = Fate(hangs=True)
+SLOW = Fate(is_slow=True)
+SLOW_AND_STUBBORN = Fate(is_slow=True, ignores_stop=True, leaves_rest=True)
 STUBBORN = Fate(ignores_stop=True)
 LEAVES_REST = Fate(leaves_rest=True)
 LEAVES_STUBBORN_REST = Fate(leaves_rest=True, rest_ignores_stop=True)
@@ -76,7 +85,8 @@ LEAVES_STUBBORN_REST = Fate(leaves_rest=True, rest_ignores_stop=True)
 class Process:
     """The process group of one life, until the node was told that nothing of it is left.
 
-    `main` and `rest` say who lives, `is_told` that somebody sent a signal.
+    `main` and `rest` say who lives, `is_told` that somebody sent a signal, `is_waiting` that it hangs, or that it is
+    slow and not ready.
     """
 
     life: int
@@ -85,6 +95,7 @@ class Process:
     main: bool = True
     rest: bool = False
     is_told: bool = False
+    is_waiting: bool = False
 
 
 class World:
@@ -128,6 +139,12 @@ class World:
     def kill(self, *names: str, end: WorkerExit = CRASH) -> Self:
         """The main processes of these workers end by themselves, and the node learns of all of them at once."""
         return self.exits(*names, end=end).settle()
+
+    def become_ready(self, *names: str) -> Self:
+        """These slow workers are ready now."""
+        for name in names:
+            self.wait_is_over(self.process(name))
+        return self.settle()
 
     def exits(self, *names: str, end: WorkerExit = CRASH) -> Self:
         """The same, but the node has yet to learn of it."""
@@ -227,7 +244,7 @@ class World:
         batch = tuple(events)
         self.history.append((batch, self.now))
         for event in batch:
-            if isinstance(event, Emptied) or (isinstance(event, Exited) and event.gone):
+            if isinstance(event, Emptied | SpawnFailed) or (isinstance(event, Exited) and event.gone):
                 del self.processes[event.life]
         actions = self.node.handle(batch, self.now)
         self.actions.extend(actions)
@@ -237,8 +254,16 @@ class World:
 
     def die(self, process: Process, end: WorkerExit) -> None:
         """Its main process ends."""
-        process.main = False
+        process.main = process.is_waiting = False
         self.pending.append(Exited(process.life, end, gone=not process.rest, tail=("last words",)))
+
+    def wait_is_over(self, process: Process) -> None:
+        """The slow is ready, or the spawn that hung has failed."""
+        process.is_waiting = False
+        if process.fate.hangs:
+            self.pending.append(SpawnFailed(process.life, "spawn", "ECANCELED"))
+        else:
+            self.pending.append(BecameReady(process.life))
 
     def rest_dies(self, process: Process) -> None:
         process.rest = False
@@ -321,11 +346,17 @@ class World:
         self._lives[spawn.life] = spawn.path
         self.spawned[spawn.path] = self.spawned.get(spawn.path, 0) + 1
         fate = self.next_fate(spawn.path)
-        if fate.fails:
-            self.pending.append(SpawnFailed(spawn.life, "exec", "ENOENT"))
+        process = self.processes[spawn.life] = Process(spawn.life, spawn.path, fate, rest=fate.leaves_rest)
+        if fate.fails or fate.hangs:
+            process.main, process.is_waiting = False, fate.hangs
+            if fate.fails:
+                self.pending.append(SpawnFailed(spawn.life, "exec", "ENOENT"))
             return
-        self.processes[spawn.life] = Process(spawn.life, spawn.path, fate, rest=fate.leaves_rest)
         self.pending.append(Started(spawn.life, 1000 + spawn.life))
+        if not is_ready_at_exec(spawn.spec.ready):
+            process.is_waiting = fate.is_slow
+            if not fate.is_slow:
+                self.wait_is_over(process)
 
     def _end_spawn(self, life: int) -> None:
         """Unless it was answered, or its process is there: that of every second life is, though nobody knows so far."""
@@ -333,7 +364,7 @@ class World:
             for number, event in enumerate(events):
                 if isinstance(event, Started) and event.life == life and life % 2 == 0 and self.processes[life].main:
                     events[number] = SpawnFailed(life, "spawner", "ECANCELED")
-                    del self.processes[life]
+                    self.processes[life].main = self.processes[life].rest = self.processes[life].is_waiting = False
 
     def _hasten(self, life: int) -> None:
         """What was delayed of it arrives."""
@@ -346,6 +377,8 @@ class World:
 
     def _signal(self, process: Process, signal: str) -> None:
         process.is_told = True
+        if process.is_waiting and process.fate.hangs:
+            self.wait_is_over(process)
         if signal == "SIGCONT":
             return
         is_kill = signal == "SIGKILL"
@@ -357,8 +390,8 @@ class World:
             self.rest_dies(process)
 
     def _check_quiescent(self) -> None:
-        """Unless something is delayed, or somebody who was told to end takes his time."""
-        if not self._delayed and not any(process.is_told for process in self.processes.values()):
+        """Unless something is delayed, or somebody takes his time who was told to end, or is not ready."""
+        if not self._delayed and not any(process.is_told or process.is_waiting for process in self.processes.values()):
             self.invariants.check_quiescent()
 
 
@@ -382,7 +415,7 @@ def _lines(record: Record) -> list[str]:
 
 
 def _is_of(event: Event, life: int) -> bool:
-    return isinstance(event, Started | SpawnFailed | Exited | Emptied) and event.life == life
+    return isinstance(event, Started | BecameReady | SpawnFailed | Exited | Emptied) and event.life == life
 
 
 def _name(path: str) -> str:
