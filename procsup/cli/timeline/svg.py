@@ -10,7 +10,7 @@ Pure: a chart in, text out.
 import html
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import islice, zip_longest
+from itertools import islice, pairwise, zip_longest
 from typing import NamedTuple
 
 from procsup.cli.printable import cut, printable
@@ -267,17 +267,20 @@ def _lane(lane: Lane, lanes: Sequence[Lane], scale: Scale, y: float) -> Iterator
 
 
 def _bars(lives: Iterable[Life], scale: Scale) -> Iterator[list[Life]]:
-    """Lives that are too short to be told apart belong together."""
+    """A row of lives that are too short to be told apart is one bar."""
     bar: list[Life] = []
     for life in lives:
-        left, right = scale.x(life.begin), scale.x(life.end)
-        if bar and (right - left >= _SHORT or scale.x(bar[-1].end) - scale.x(bar[-1].begin) >= _SHORT
-                    or left - scale.x(bar[-1].end) >= _SHORT):  # fmt: skip
+        if bar and not _look_like_one(bar[-1], life, scale):
             yield bar
             bar = []
         bar.append(life)
     if bar:
         yield bar
+
+
+def _look_like_one(life: Life, following: Life, scale: Scale) -> bool:
+    edges = [scale.x(time) for time in (life.begin, life.end, following.begin, following.end)]
+    return all(right - left < _SHORT for left, right in pairwise(edges))
 
 
 def _bar(life: Life, scale: Scale, y: float, kind: str) -> str:
