@@ -155,9 +155,9 @@ class _Draft:
             self._add_arrow(event, when)
 
     def finished(self, now: float, is_alive: bool, rows: Mapping[str, StatusRow]) -> Chart:
-        begin = self._begin if self._since is None else self._since
-        if begin is None:
+        if self._begin is None:
             return Chart(now, now, (), (), (), "")
+        begin = self._begin if self._since is None else max(self._since, self._begin)
         if is_alive:
             end = max(now, self._last)
             self._add_quiet(rows, begin)
@@ -217,7 +217,7 @@ class _Draft:
             lane = known.pop(path, None) or _LaneDraft(self._since, begin)
             lane.type = row["type"]
             if row["state"] == "running" and not lane.has_life:
-                lane.begin(row["since"], is_up=True)
+                lane.is_up_since(row["since"])
             self._lanes[path] = lane
         self._lanes |= known
 
@@ -233,6 +233,15 @@ class _Draft:
         self._arrows.append(Arrow(source, event.path, begin, when, bool(_STRONG & {kind, event.kind})))
 
 
+@dataclass(slots=True)
+class _Open:
+    """A life that goes on."""
+
+    begin: float
+    up: float | None = None
+    stopping: float | None = None
+
+
 class _LaneDraft:
     def __init__(self, since: float | None, origin: float) -> None:
         self._since = since
@@ -241,8 +250,8 @@ class _LaneDraft:
         self._marks: list[Mark] = []
         self._holds: list[tuple[float, float]] = []
         self._held: float | None = None
-        self._open: list[float | None] | None = None
-        """Of the present life: begin, up, stopping."""
+        self._open: _Open | None = None
+        self._has_lived = False
         self.type = "worker"
 
     @property
@@ -254,16 +263,16 @@ class _LaneDraft:
             self.type = "supervisor"
         match event.kind:
             case "starting":
-                self.begin(when, is_up=False)
+                self._open = _Open(when)
             case "started":
-                self._life()
+                self._life(when)
             case "ready":
-                self._life()[1] = when
+                self._life(when).up = when
             case "stopping":
-                self._life()[2] = when
+                self._life(when).stopping = when
             case "exited" | "start_failed" | "stopped":
                 how = _how_it_ended(event)
-                self._life()
+                self._life(when)
                 self.end(when, how)
                 self._mark(event, how, when)
             case "held":
@@ -273,28 +282,27 @@ class _LaneDraft:
             case kind:
                 self._mark(event, _DECISIONS.get(kind, kind), when)
 
-    def begin(self, when: float, is_up: bool) -> None:
-        self._open = [when, when if is_up else None, None]
+    def is_up_since(self, when: float) -> None:
+        self._open = _Open(when, when)
 
     def end(self, when: float, how: str) -> None:
         if how in ("alive", "lost"):
             self._release(when)
         if self._open is None:
             return
-        begin, up, stopping = self._open
-        self._open = None
         if self._is_in(when):
-            self._lives.append(Life(begin if begin is not None else when, up, stopping, when, how))
+            self._lives.append(Life(self._open.begin, self._open.up, self._open.stopping, when, how))
+        self._has_lived, self._open = True, None
 
     def finished(self, path: str, begin: float) -> Lane:
         lives = tuple(life for life in self._lives if life.end >= begin)
         marks = tuple(mark for mark in self._marks if mark.time >= begin)
         return Lane(path, self.type, lives, marks, tuple(hold for hold in self._holds if hold[1] >= begin))
 
-    def _life(self) -> list[float | None]:
-        """The present one; of one whose start is not known it began with the chart."""
+    def _life(self, when: float) -> _Open:
+        """The present one. If its start is not known, and it is the first one, it began with the chart."""
         if self._open is None:
-            self._open = [self._origin, self._origin, None]
+            self._open = _Open(when) if self._has_lived else _Open(self._origin, self._origin)
         return self._open
 
     def _release(self, when: float) -> None:

@@ -86,6 +86,10 @@ def test_what_ended_before_the_time_asked_for_is_left_out() -> None:
     assert [one.path for one in chart(events, since=BEGAN + 50).lanes] == ["root/b"]
 
 
+def test_it_begins_with_the_first_event_though_an_earlier_time_was_asked_for() -> None:
+    assert chart(happenings((0.0, "starting", "root/a")), since=BEGAN - 86400).begin == BEGAN
+
+
 def test_a_hold_lasts_until_it_is_released() -> None:
     drawn = chart(happenings((1.0, "held", "root/a"), (4.0, "released", "root/a")))
     assert lane(drawn, "a").holds == ((BEGAN, BEGAN + 3),)
