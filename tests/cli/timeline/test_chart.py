@@ -1,6 +1,8 @@
 """The chart: out of the events, lives, marks and arrows."""
 
-from procsup.cli.timeline.chart import Arrow, Life
+from procsup.cli.answers import as_status
+from procsup.cli.timeline.chart import Arrow, Life, chart_of
+from tests.cli import rows
 from tests.cli.timeline.charts import BEGAN, chart, chart_of_world, happenings, kinds, lane
 from tests.core.trees import one_for_all, one_for_one
 from tests.core.world import STUBBORN, World
@@ -103,3 +105,11 @@ def test_an_arrow_needs_both_ends() -> None:
 
 def test_an_event_of_a_newer_daemon_is_a_mark_too() -> None:
     assert kinds(lane(chart(happenings((0.0, "moved_house", "root/a"))), "a")) == ["moved_house"]
+
+
+def test_who_has_been_quiet_for_longer_than_the_journal_goes_back_lives_too() -> None:
+    answer = as_status(rows.status(rows.supervisor("root"), rows.worker("root/a", since=BEGAN - 5000)))
+    tree = {row["path"]: row for row in answer["tree"]}
+    drawn = chart_of(happenings((0.0, "held", "root/b")), None, BEGAN + 100, True, tree)
+    assert [one.path for one in drawn.lanes] == ["root", "root/a", "root/b"]
+    assert lane(drawn, "a").lives == (Life(BEGAN - 5000, BEGAN - 5000, None, BEGAN + 100, "alive"),)
