@@ -6,10 +6,9 @@ next one goes on in it, with `daemon_started` and the next seq.
 
 Laws: supervision never waits for the journal nor ends for it. What a full disk does not take is kept, up to MOST_KEPT
 bytes, and written when there is room, which is tried with each event and every few seconds; beyond that it is counted.
-Nothing is synced: that would hold up the loop for as
-long as the disk likes. So a power loss may cost the end of the journal, and a daemon that dies in the middle of a write
-leaves a torn line. A line is whole or is no JSON; the next daemon begins a new one after it. That readers drop what is
-torn, and say so, is their part (cli/journal.py).
+Nothing is synced: that would hold up the loop for as long as the disk likes. So a power loss may cost the end of the
+journal, and a daemon that dies in the middle of a write leaves a torn line. A line is whole or is no JSON; the next
+daemon begins a new one after it. That readers drop what is torn, and say so, is their part (cli/journal.py).
 """
 
 import contextlib
@@ -166,7 +165,7 @@ def _last_seq(path: str) -> int:
     Raises:
         OSError
     """
-    fd = os.open(path, _FLAGS & ~os.O_CREAT)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         size = os.fstat(fd).st_size
         for length in (min(_NEAR, size), min(MAX_BYTES, size)):  # the last lines; or all, if they are damaged
