@@ -116,7 +116,8 @@ class Node:
                 self._book.todo.append(self._expire)
             case ShutdownRequested(hurried=hurried, by=by):
                 self._shut_down(hurried, by)
-            case Booted(pid=pid, file=file, version=version):
+            case Booted(pid=pid, file=file, version=version, last_seq=last_seq):
+                self._book.go_on_from(last_seq)
                 cause = self._book.record("daemon_started", self.root, None, pid=pid, file=file, version=version)
                 self._supervisor.begin(cause)
                 if self._shutdown_requested is not None:
