@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from procsup.core.calls import Call
+from procsup.core.messages import RequestId
 from procsup.core.reason import WorkerExit
+from procsup.core.requests import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,17 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
+class Requested:
+    """A worker asks, after Started of this life; one Answer with this `id` is told to it, unless that is None. What it
+    asked before it ended comes before Exited.
+    """
+
+    life: int
+    id: RequestId | None
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
 class ShutdownRequested:
     """TERM, INT or the command. One that is `hurried`, or comes more than HURRY_AFTER seconds after the first, sets the
     shutdown times to zero.
@@ -102,6 +115,7 @@ Event = (
     | Emptied
     | OutputLost
     | Called
+    | Requested
     | ShutdownRequested
     | TimePassed
 )
