@@ -51,22 +51,28 @@ SPAWNING = (
 EXECUTING = ("os.exec*", "*.fork_sibling")
 """The spawner process forks children of the daemon's, at its order, and these execute."""
 
+HEAVY = ("asyncio", "dataclasses", "inspect", "logging", "threading", "concurrent", "importlib.metadata")
+
 REAPER = "procsup/runtime/wait.py"
 SPAWNER = "procsup/runtime/spawn.py"
 SPAWNER_PROCESS = "procsup/runtime/spawner.py"
 DETACHER = "procsup/runtime/detach.py"
 GUARDIAN = "procsup/runtime/guardian.py"
 FORERUNNER = "procsup/cli/forerunner.py"
+WORKER_SPAWNER = "procsup/worker/spawn.py"
+"""Forks and waits in the programs of users, where no daemon does it for them."""
 
 BANS = [
     Banned("procsup/core/*", CORE_IS_PURE, "the core has no clock, no kernel and no randomness"),
     Banned("procsup/*", ("click",), "click belongs to the command line", but=("procsup/cli/*", "procsup/__main__.py")),
     Banned("procsup/*", ("psutil",), "psutil belongs to the runtime and the command line",
            but=("procsup/runtime/*", "procsup/cli/*", "procsup/__main__.py")),
-    Banned("procsup/*", REAPING, "exactly one place reaps", but=(REAPER,)),
+    Banned("procsup/*", REAPING, "exactly one place reaps", but=(REAPER, WORKER_SPAWNER)),
     Banned("procsup/*", SPAWNING, "exactly one place spawns", but=(SPAWNER,)),
     Banned("procsup/*", EXECUTING, "only the spawner process executes by itself", but=(SPAWNER_PROCESS,)),
-    Banned("procsup/*", FORKING, "exactly one place spawns", but=(SPAWNER, GUARDIAN, DETACHER, FORERUNNER)),
+    Banned("procsup/*", FORKING, "exactly one place spawns",
+           but=(SPAWNER, GUARDIAN, DETACHER, FORERUNNER, WORKER_SPAWNER)),
+    Banned("procsup/worker/*", HEAVY, "its import must be cheap"),
     Banned("tests/*", ("time.sleep",), "a test waits for a fact, with a deadline", but=("tests/bench/*",)),
 ]  # fmt: skip
 
@@ -83,6 +89,8 @@ class Required:
 REQUIREMENTS = [
     Required(REAPER, REAPING, "exactly one place reaps"),
     Required(SPAWNER, (*SPAWNING, *FORKING), "exactly one place spawns"),
+    Required(WORKER_SPAWNER, FORKING, "exactly one place of the worker library spawns"),
+    Required(WORKER_SPAWNER, REAPING, "exactly one place of the worker library reaps"),
 ]
 
 
@@ -253,6 +261,7 @@ LAWFUL = {
     "procsup/core/timers.py": "def due(self, time, random):\n    return self.time.select(random.os)",
     "procsup/config/read.py": "import os\nfrom procsup import __version__\nfrom procsup.core.spec import SpecError",
     "procsup/worker/attach.py": "from procsup.wire import messages\nfrom ..core import spec",
+    "procsup/worker/spawn.py": "import os\nos.fork()\nos.waitpid(1, 0)",
     "procsup/runtime/__init__.py": "",
     "procsup/runtime/wait.py": "import os\nos.waitpid(1, 0)",
     "procsup/runtime/spawn.py": "import _posixsubprocess\n_posixsubprocess.fork_exec()",
@@ -280,6 +289,10 @@ PLANTED = [
     ("procsup/runtime/x.py", "import click", "click"),
     ("procsup/worker/x.py", "from click.core import Command", "click.core"),
     ("procsup/worker/x.py", "import psutil", "psutil"),
+    ("procsup/worker/x.py", "import os\nos.fork()", "os.fork"),
+    ("procsup/worker/x.py", "import os\nos.waitpid(1, 0)", "os.waitpid"),
+    ("procsup/worker/x.py", "import asyncio", "asyncio"),
+    ("procsup/worker/spawn.py", "import subprocess", "subprocess"),
     ("procsup/config/x.py", "import psutil as p", "psutil"),
     ("procsup/runtime/x.py", "import os\nos.waitpid(-1, 0)", "os.waitpid"),
     ("procsup/runtime/x.py", "from os import waitid as w", "os.waitid"),
@@ -314,9 +327,9 @@ def test_a_planted_violation_is_found_where_it_stands(tmp_path: Path, path: str,
     assert (f"{path}:{last_line}", name) in [(v.where, v.what) for v in all_violations(tmp_path)]
 
 
-@pytest.mark.parametrize("home", [REAPER, SPAWNER])
-def test_a_runtime_without_its_one_reaper_or_spawner_is_found(tmp_path: Path, home: str) -> None:
-    plant(tmp_path, {"procsup/runtime/__init__.py": "", home: "import os"})
+@pytest.mark.parametrize("home", [REAPER, SPAWNER, WORKER_SPAWNER])
+def test_a_package_without_its_one_reaper_or_spawner_is_found(tmp_path: Path, home: str) -> None:
+    plant(tmp_path, {f"{home.rpartition('/')[0]}/__init__.py": "", home: "import os"})
 
     assert home in [violation.where for violation in all_violations(tmp_path)]
 

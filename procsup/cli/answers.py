@@ -44,6 +44,8 @@ class Daemon(TypedDict):
     state_dir: str
     containment: str
     log_dir: str
+    journal_error: str | None
+    journal_lost: int
 
 
 class Status(TypedDict):
@@ -71,7 +73,7 @@ ROWS: dict[str, dict[str, Types]] = {
 
 DAEMON: dict[str, Types] = {
     "pid": int, "version": str, "state": str, "started": _NUMBER, "file": _TEXT_OR_NULL, "socket": str,
-    "state_dir": str, "log_dir": str, "containment": str,
+    "state_dir": str, "log_dir": str, "containment": str, "journal_error": _TEXT_OR_NULL, "journal_lost": int,
 }  # fmt: skip
 
 

@@ -77,9 +77,12 @@ class Client:
                 f"waited for {exactly(timeout)} and no longer: what was asked for goes on; see `procsup status`"
             ) from None
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Subscribes, and yields what happens from then on until the daemon hangs up."""
+    def subscribe(self) -> None:
+        """To what happens from now on."""
         self.call("events", {})
+
+    def notifications(self) -> Iterator[dict[str, Any]]:
+        """What happens since `subscribe`, until the daemon hangs up. There can be no other call meanwhile."""
         while (message := self._message(None, None)) is not None:
             event = message.get("params")
             if message.get("method") == "event" and isinstance(event, dict):

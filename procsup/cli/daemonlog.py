@@ -16,7 +16,7 @@ class DaemonLog:
 
     def __init__(self, path: str, files: LogFiles) -> None:
         self._files = files
-        self._log = Log(path, LogSettings(timestamps=True))
+        self._log = Log(path, LogSettings(timestamps=True), "")  # its lines have their time, of a kind
         self._lost_lines = 0
 
     def write(self, lines: str) -> None:

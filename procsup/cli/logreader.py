@@ -14,6 +14,7 @@ the next file. So nothing is missed or read twice, unless all files of a log are
 
 import os
 import stat
+from collections.abc import Sequence
 
 from procsup.cli.logstart import Start, start_of_last, start_since
 
@@ -26,7 +27,8 @@ _TRIES = 100
 
 class LogReader:
     """One log, from the first line on that was written `since` then (seconds since 1970; None: ever), or, if these are
-    more than `count` (None: any number), from the first of so many last ones. There need not be a file yet.
+    more than `count` (None: any number), from the first of so many last ones. There need not be a file yet. `marks` are
+    the paths of the files with its marks.
 
     `is_exact` is False when it begins too early, because nobody knows when its first lines were written. `backlog` is
     the size in bytes of what there was to be read when it began.
@@ -35,14 +37,16 @@ class LogReader:
         OSError: a file cannot be read.
     """
 
-    def __init__(self, path: str, count: int | None = None, since: float | None = None) -> None:
+    def __init__(
+        self, path: str, count: int | None = None, since: float | None = None, marks: Sequence[str] = ()
+    ) -> None:
         self.path = path
         self._files = _open_files(path)
         """Those yet to be read, from the oldest to the youngest"""
         self.has_file = bool(self._files)
         start = Start(0, 0)
         if self._files and since is not None:
-            start = start_since(since, self._files, path)
+            start = start_since(since, self._files, marks)
         if self._files and count is not None:
             start = max(start, start_of_last(count, self._files))
         _close_all(self._files[: start.file])

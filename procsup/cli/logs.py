@@ -20,6 +20,7 @@ from procsup.cli.paint import Tints, paint_for
 from procsup.cli.printable import columns, padded, printable, printable_line
 from procsup.cli.terminal import complain, say_bytes, wait_while_read
 from procsup.runtime.logtime import stamp_of
+from procsup.runtime.places import default_state_dir
 
 _LAST = 20
 _LOOK = 0.1
@@ -70,7 +71,7 @@ def logs(names: tuple[str, ...], follow: bool, count: int | None, since: float |
         with connect() as client:
             sources.add_from_daemon(client, names)
     else:
-        sources.add_from_folder(os.path.abspath(log_dir), names)
+        sources.add_from_folder(os.path.abspath(log_dir), default_state_dir(os.environ, os.geteuid()), names)
     sources.tell_what_is_elsewhere()
     _raise_limit_of_files()
     last = _LAST if count is None and since is None else count
@@ -78,7 +79,7 @@ def logs(names: tuple[str, ...], follow: bool, count: int | None, since: float |
     readings: list[Reading] = []
     for source in sources.all():
         try:
-            readings.append((source, LogReader(source.path, last, since)))
+            readings.append((source, LogReader(source.path, last, since, source.marks)))
         except OSError as error:
             complain(printable(f"cannot read the log {source.path!r}: {error.strerror}"))
             statuses.append(ExitStatus.FAILED)

@@ -5,21 +5,23 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from procsup.cli.answers import Row, Status, as_status, name_of
+from procsup.cli.answers import Daemon, Row, Status, as_status, name_of
 from procsup.cli.client import Client
 from procsup.cli.exits import CannotDo, ExitStatus
 from procsup.cli.printable import printable, shortened
 from procsup.cli.terminal import complain
+from procsup.runtime.logtime import marks_path
 
 _LONGEST_LIST = 200
 """Characters."""
 
 
 class Source(NamedTuple):
-    """A log, and who writes it: a name, or several with commas."""
+    """A log, and who writes it: a name, or several with commas. `marks` are the paths of its marks, logtime.py."""
 
     name: str
     path: str
+    marks: tuple[str, ...]
 
 
 class Sources:
@@ -30,10 +32,14 @@ class Sources:
         """Path of a log → names of workers, each once"""
         self._elsewhere: dict[tuple[str, str], list[str]] = {}
         """Where output goes that is not captured, and which → names of workers"""
+        self._state_dir = ""
         self.statuses: list[ExitStatus] = []
 
     def all(self) -> list[Source]:
-        return [Source(",".join(names), path) for path, names in self._writers.items()]
+        return [
+            Source(",".join(names), path, tuple(marks_path(self._state_dir, name) for name in names))
+            for path, names in self._writers.items()
+        ]
 
     def add_from_daemon(self, client: Client, names: tuple[str, ...]) -> None:
         """Of these names, those below supervisors included; of the whole tree when there are none. A name that is not
@@ -42,7 +48,7 @@ class Sources:
         Raises:
             CannotDo: the daemon does not answer.
         """
-        folder = ""
+        daemon: Daemon | None = None
         removed: list[tuple[str, CannotDo]] = []
         for name in names or (None,):
             try:
@@ -52,21 +58,22 @@ class Sources:
                     raise
                 removed.append((name, error))
             else:
-                folder = answer["daemon"]["log_dir"]
+                daemon = answer["daemon"]
                 self._add_rows(answer, is_wanted=name is not None)
-        if removed and not folder:
-            folder = _ask(client, None)["daemon"]["log_dir"]
+        daemon = daemon or _ask(client, None)["daemon"]
+        self._state_dir = daemon["state_dir"]
         for name, failure in removed:
-            if not self._add_files(folder, _names_in(folder), name):
+            if not self._add_files(daemon["log_dir"], _names_in(daemon["log_dir"]), name):
                 complain(failure.message)
                 self.statuses.append(failure.status)
 
-    def add_from_folder(self, folder: str, names: tuple[str, ...]) -> None:
+    def add_from_folder(self, folder: str, state_dir: str, names: tuple[str, ...]) -> None:
         """Of the workers of these names whose logs are in a folder; of all when there are none.
 
         Raises:
             CannotDo: the folder cannot be read.
         """
+        self._state_dir = state_dir
         there = _names_in(folder)
         for name in names or ("*",):
             if not self._add_files(folder, there, name):

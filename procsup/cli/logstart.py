@@ -1,7 +1,7 @@
 """Where to begin to read a log: so many lines before its end, or at the first line since some time.
 
 Lines are counted from the end, in blocks. A time is looked for in the oldest file that was still written then: in the
-stamps of its lines, or else in the marks beside it (runtime/logtime.py), which are good to MARK_EVERY seconds. With
+stamps of its lines, or else in the marks of it (runtime/logtime.py), which are good to MARK_EVERY seconds. With
 neither, all of that file is shown.
 """
 
@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from procsup.runtime.logtime import MARK_EVERY, marks_of, stamp, stamp_of
+from procsup.runtime.logtime import MARK_EVERY, Mark, marks_of, stamp, stamp_of
 
 _BLOCK = 64 * 1024
 
@@ -41,9 +41,9 @@ def start_of_last(count: int, files: Sequence[int]) -> Start:
     return Start(0, 0)
 
 
-def start_since(seconds: float, files: Sequence[int], path: str) -> Start:
-    """The first line of the log at `path` that was written so many seconds after 1970, or later. Its files, at least
-    one, are given from the oldest to the youngest."""
+def start_since(seconds: float, files: Sequence[int], marks: Sequence[str]) -> Start:
+    """The first line that was written so many seconds after 1970, or later. The files of the log, at least one, are
+    given from the oldest to the youngest; `marks` are the paths of the files with marks."""
     index = len(files) - 1
     while index > 0 and os.fstat(files[index - 1]).st_mtime >= seconds:
         index -= 1
@@ -52,7 +52,7 @@ def start_since(seconds: float, files: Sequence[int], path: str) -> Start:
         return Start(index, status.st_size)
     if _has_stamps(fd, status.st_size):
         return Start(index, _offset_by_stamps(fd, status.st_size, stamp(seconds)))
-    offset = _offset_by_marks(path, status, seconds)
+    offset = _offset_by_marks(marks_of(marks, status), status.st_size, seconds)
     return Start(index, 0, is_known=False) if offset is None else Start(index, _begin_of_line(fd, offset))
 
 
@@ -96,13 +96,9 @@ def _offset_by_stamps(fd: int, size: int, since: bytes) -> int:
     return size
 
 
-def _offset_by_marks(path: str, status: os.stat_result, seconds: float) -> int | None:
+def _offset_by_marks(marks: Sequence[Mark], size: int, seconds: float) -> int | None:
     """None when the marks do not reach back so far, or do not belong to this file."""
-    try:
-        marks = marks_of(path, status.st_ino)
-    except OSError:
-        return None
-    if not marks or marks[-1].offset > status.st_size:
+    if not marks or marks[-1].offset > size:
         return None
     later = next((index for index, mark in enumerate(marks) if mark.seconds > seconds), len(marks))
     if later == 0:

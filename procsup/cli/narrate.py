@@ -14,14 +14,20 @@ Nothing that an event holds can raise here or reach the terminal unescaped: an e
 version, and its words from a worker that means harm. The exit reasons are put into words in reasons.py.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from procsup.cli.happening import Happening
 from procsup.cli.paint import Meaning, Paint, Tints, plain
 from procsup.cli.printable import padded, printable, printable_line, shortened
-from procsup.cli.reasons import peer_in_words, reason_in_words, why_the_tree_is_down
+from procsup.cli.reasons import (
+    error_in_words,
+    peer_in_words,
+    reason_in_words,
+    why_removed,
+    why_the_tree_is_down,
+)
 from procsup.cli.units import about, exactly
 
 _NARROWEST, _WIDEST = 12, 24
@@ -41,34 +47,17 @@ class Told(NamedTuple):
     tail: tuple[str, ...] = ()
 
 
-class Happening:
-    """An event, asked for its details: a missing one, or one of another type, is an empty one."""
-
-    def __init__(self, event: Mapping[str, object]) -> None:
-        self._event = event
-
-    def text(self, key: str) -> str:
-        value = self._event.get(key)
-        if isinstance(value, str):
-            return value
-        return "" if value is None else _as_json(value)
-
-    def name(self, key: str = "path") -> str:
-        return self.text(key).rpartition("/")[2] or "?"
-
-    def number(self, key: str) -> float | None:
-        value = self._event.get(key)
-        try:
-            return float(value) if isinstance(value, int | float) else None
-        except OverflowError:
-            return None
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self._event.get(key)
-        return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list | tuple) else ()
-
-    def all(self) -> str:
-        return _as_json(dict(self._event))
+def is_told(event: Happening) -> bool:
+    """Whether a Narrator has words for it, or leaves it to another event to tell."""
+    match event.kind:
+        case "starting":
+            return False
+        case "ready":
+            return event.text("type") == "supervisor" or event.number("after") is not None
+        case "stopping":
+            return "/" not in event.path
+        case _:
+            return True
 
 
 class Narrator:
@@ -89,9 +78,11 @@ class Narrator:
     def tell(self, event: Mapping[str, object]) -> list[str]:
         """The lines for one event, without their ends; none when another event's lines say it all."""
         happening = Happening(event)
-        told = self._told(happening)
-        if told is None:
+        if happening.kind == "stopping":
+            self._asked[happening.path] = happening.text("signal"), happening.number("mono")
+        if not is_told(happening):
             return []
+        told = self._told(happening)
         who = printable(told.who)
         self._widen(who)
         time = _local_time(happening.text("time"))
@@ -113,13 +104,11 @@ class Narrator:
             text = "\n".join(map(printable_line, lines.removesuffix(b"\n").split(b"\n")))
         return before + text.replace("\n", f"\n{before}") + "\n"
 
-    def _told(self, event: Happening) -> Told | None:
+    def _told(self, event: Happening) -> Told:
         who = event.name()
-        match event.text("event"):
+        match event.kind:
             case "daemon_started":
                 return Told("procsup", _daemon_started(event))
-            case "starting":
-                return None
             case "started":
                 return Told(who, f"started, pid {event.text('pid')}")
             case "ready":
@@ -132,8 +121,7 @@ class Narrator:
             case "link_fired":
                 return _link_fired(event)
             case "stopping":
-                self._asked[event.text("path")] = event.text("signal"), event.number("mono")
-                return None if "/" in event.text("path") else Told(who, "is asked to stop")
+                return Told(who, "is asked to stop")
             case "stopped":
                 return self._stopped(event)
             case "restarting":
@@ -151,16 +139,20 @@ class Narrator:
             case "child_added":
                 return Told(who, f"was added to the tree, a {event.text('type') or 'child'}")
             case "child_removed":
-                return Told(who, f"was taken out of the tree: {_why_removed(event)}")
+                return Told(who, f"was taken out of the tree: {why_removed(event.text('why'))}")
             case "lost_output":
                 return Told(who, f"lost {event.text('bytes')} bytes of output so far: {event.text('reason')}", "bad")
+            case "journal_failed":
+                return Told("procsup", f"cannot write the journal: {error_in_words(event.text('reason'))}", "bad")
+            case "journal_resumed":
+                return Told("procsup", f"writes the journal again; events lost: {event.text('lost')}")
             case "daemon_stopped":
                 return _daemon_stopped(event)
             case _:
                 return Told(who, shortened(event.all(), _LONGEST_LINE))
 
     def _stopped(self, event: Happening) -> Told:
-        signal, asked = self._asked.pop(event.text("path"), ("", None))
+        signal, asked = self._asked.pop(event.path, ("", None))
         if event.text("type") != "worker":
             return Told(event.name(), "stopped")
         now = event.number("mono")
@@ -183,12 +175,10 @@ def _daemon_started(event: Happening) -> str:
     return f"starts the tree of {event.text('file')} (procsup {event.text('version')}, pid {event.text('pid')})"
 
 
-def _ready(event: Happening) -> Told | None:
-    """Of most workers it is their start, which was told."""
-    if event.text("type") == "supervisor":
-        return Told(event.name(), "is up", "good")
+def _ready(event: Happening) -> Told:
+    """Of a worker that is ready by being executed its start was told, and that is all."""
     after = event.number("after")
-    return None if after is None else Told(event.name(), f"is ready after {about(after)}", "good")
+    return Told(event.name(), "is up" if after is None else f"is ready after {about(after)}", "good")
 
 
 def _start_failed(event: Happening) -> Told:
@@ -255,20 +245,6 @@ def _verdict(event: Happening) -> str:
             return ""
 
 
-def _why_removed(event: Happening) -> str:
-    match event.text("why"):
-        case "temporary":
-            return "it is temporary"
-        case "deleted":
-            return "an operator deleted it"
-        case "start_failed":
-            return "it could not start"
-        case "restarted":
-            return "it was not in the file, and its supervisor begins anew"
-        case other:
-            return other
-
-
 def _daemon_stopped(event: Happening) -> Told:
     status = event.text("status")
     words = f"the tree is down: {why_the_tree_is_down(event.text('reason'))}; exit status {status}"
@@ -294,10 +270,3 @@ def _local_time(time: str) -> str:
         return datetime.fromisoformat(time).astimezone().strftime(_TIME)[:12]
     except (ValueError, OverflowError, OSError):
         return "--:--:--.---"
-
-
-def _as_json(value: object) -> str:
-    try:
-        return json.dumps(value)
-    except (TypeError, ValueError, RecursionError):
-        return "?"

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -27,6 +28,27 @@ def socket_option(command: Command) -> Command:
         expose_value=False,
         help="The daemon's socket. [default: $PROCSUP_SOCKET, or where a daemon of this user puts it]",
     )(command)
+
+
+def state_dir_option(command: Command) -> Command:
+    """`--state-dir`, of commands that read the journal."""
+    return click.option(
+        "--state-dir",
+        metavar="FOLDER",
+        type=click.Path(),
+        help="Read the journal in this state directory, and ask no daemon.",
+    )(command)
+
+
+def since_option(what: str) -> Callable[[Command], Command]:
+    """`--since`, in seconds since 1970."""
+    return click.option(
+        "--since",
+        metavar="TIME",
+        callback=_moment,
+        help=f"{what}: so long ago (30s, 10m, 2h), or a time (12:30, '2026-03-01 12:30'), local unless it has a Z or "
+        "an offset.",
+    )
 
 
 def given_socket() -> str | None:
@@ -90,6 +112,15 @@ def complete_supervisors(ctx: click.Context, param: click.Parameter, incomplete:
 def _seconds(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
     try:
         return None if text is None else seconds_from(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+def _moment(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    from procsup.cli.moment import moment_from
+
+    try:
+        return None if text is None else moment_from(text, datetime.now())
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
 

@@ -25,6 +25,7 @@ _COMMANDS = {
     "signal": "operate:signal",
     "logs": "logs:logs",
     "events": "events:events",
+    "why": "why.command:why",
     "start-child": "children:start_child",
     "delete-child": "children:delete_child",
     "shutdown": "shutdown:shutdown",

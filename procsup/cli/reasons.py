@@ -85,6 +85,21 @@ def why_the_tree_is_down(reason: str) -> str:
             return reason_in_words(reason)
 
 
+def why_removed(why: str) -> str:
+    """Of a child whose spec is gone."""
+    match why:
+        case "temporary":
+            return "it is temporary"
+        case "deleted":
+            return "an operator deleted it"
+        case "start_failed":
+            return "it could not start"
+        case "restarted":
+            return "it was not in the file, and its supervisor begins anew"
+        case _:
+            return why
+
+
 def _linked(reason: str) -> str:
     """A name may hold spaces, and words that we know."""
     found = _LINKED.fullmatch(reason)
@@ -105,10 +120,11 @@ def _error_at(stage: str, number: str) -> str:
     if stage in _WHO and number == "ENOENT":
         return f"there is no such {stage} on this machine"
     if stage in _ONLY_ROOT and number in ("EPERM", "EACCES"):
-        return f"{_error(number)}; the daemon would have to run as root"
-    return _error(number)
+        return f"{error_in_words(number)}; the daemon would have to run as root"
+    return error_in_words(number)
 
 
-def _error(name: str) -> str:
+def error_in_words(name: str) -> str:
+    """ "ENOSPC" → "no space left on device (ENOSPC)" """
     number = getattr(errno, name, None)
     return f"{os.strerror(number).lower()} ({name})" if isinstance(number, int) else name

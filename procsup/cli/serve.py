@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from procsup.config.config import Config
     from procsup.core.spec import ChildSpec
 
+_GAVE_UP = 70
+
 _LAST_WORDS = 1.0
 """Seconds that a terminal which does not read is given to take the last lines."""
 
@@ -49,7 +51,7 @@ def serve(errand: Errand, link: Link, caller: Caller | None) -> int:
             state_dir=errand.state_dir,
             log_dir=errand.log_dir,
         )
-        files = LogFiles()
+        files = LogFiles(places.state_dir)
         writer: PatientWriter | DaemonLog = PatientWriter(sys.stderr.fileno())
         if caller is not None:
             log = os.path.join(places.state_dir, "daemon.log")
@@ -84,7 +86,7 @@ def _supervise(
         writer.offer(lines.count(b"\n"), lambda: narrator.quote(worker, time.time(), lines))
 
     try:
-        return daemon.run(
+        status = daemon.run(
             config,
             places,
             link,
@@ -93,6 +95,11 @@ def _supervise(
             log_files=files,
             on_lines=quote if is_verbose else None,
         )
+        if status == _GAVE_UP:
+            from procsup.cli.why.last_words import last_words
+
+            writer.write(last_words(places.state_dir))
+        return status
     finally:
         writer.finish(_LAST_WORDS)
 

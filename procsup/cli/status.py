@@ -32,7 +32,9 @@ def status(names: tuple[str, ...], as_json: bool) -> int:
     children. These keys stay; new ones may be added.
       daemon      pid, version, state (starting, running, stopping), started,
                   file, socket, state_dir, log_dir, containment (cgroup, subreaper,
-                  group: what makes sure that nothing is left of a worker that is down)
+                  group: what makes sure that nothing is left of a worker that is
+                  down), journal_error (why it cannot be written, or null),
+                  journal_lost (events that it will never have)
       every row   path, depth, type (worker, supervisor), state (running, starting,
                   stopping, restarting, down), held (by an operator's stop), ok
                   (false: should run and does not), restart, starts, restarts,

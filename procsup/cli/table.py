@@ -13,6 +13,7 @@ from procsup.cli.drawing import Lines, branches
 from procsup.cli.paint import Meaning, Paint
 from procsup.cli.printable import columns, cut, padded, printable
 from procsup.cli.processes import Usage
+from procsup.cli.reasons import error_in_words
 from procsup.cli.units import about, exactly, memory
 
 _GAP = "  "
@@ -44,7 +45,8 @@ def status_text(
         _line(before, row, usage, now)
         for before, row in zip(branches([row["path"] for row in rows], lines), rows, strict=True)
     ]
-    text = [_of_daemon(status["daemon"], now), *_aligned(drawn, paint, width), *_wrong(rows, paint)]
+    daemon = status["daemon"]
+    text = [_of_daemon(daemon, now), *_aligned(drawn, paint, width), *_of_journal(daemon, paint), *_wrong(rows, paint)]
     return "\n".join([*text, *_lost(rows, paint)]) + "\n"
 
 
@@ -114,6 +116,17 @@ def _of_daemon(daemon: Daemon, now: float) -> str:
     where = daemon["file"] or "a tree from no file"
     up = f"up {about(now - daemon['started'])}"
     return printable(f"{who}, {what} {where}, {up}, containment: {daemon['containment']}")
+
+
+def _of_journal(daemon: Daemon, paint: Paint) -> list[str]:
+    """Nothing, as long as it is well."""
+    said: list[str] = []
+    error = daemon["journal_error"]
+    if error is not None:
+        said.append(f"the journal in {daemon['state_dir']} cannot be written: {error_in_words(error)}")
+    if daemon["journal_lost"]:
+        said.append(f"events that are not in the journal: {daemon['journal_lost']}")
+    return [paint("bad", printable(line)) for line in said]
 
 
 class _Widths(NamedTuple):

@@ -42,7 +42,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
+    """`by` is recorded: who wants it, "uid 1000", or "" when that is not known."""
+
     path: str
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ def obey(book: Book, ref: int, command: Command) -> None:
         book.reply(ref, Refusal.ROOT)
         return
     match command:
-        case Stop():
-            _stop(book, child.parent, child, ref)
+        case Stop(by=by):
+            _stop(book, child.parent, child, ref, by)
         case Start():
             _start(book, child.parent, child, ref)
         case Restart():
@@ -35,18 +35,18 @@ def obey(book: Book, ref: int, command: Command) -> None:
             assert_never(command)
 
 
-def _stop(book: Book, supervisor: Supervisor, child: Child, ref: int) -> None:
+def _stop(book: Book, supervisor: Supervisor, child: Child, ref: int, by: str) -> None:
     book.answer_waiters(child, Wanted.UP, Refusal.OVERTAKEN)
     if not child.held:
-        _hold(book, supervisor, child)
+        _hold(book, supervisor, child, by)
     book.add_waiter(child, ref, Wanted.DOWN)
     if child.state is State.DOWN:
         book.answer_waiters(child, Wanted.DOWN)
 
 
-def _hold(book: Book, supervisor: Supervisor, child: Child) -> None:
+def _hold(book: Book, supervisor: Supervisor, child: Child, by: str) -> None:
     child.held = True
-    cause = book.note("held", child, None)
+    cause = book.note("held", child, None, by=by)
     if child.agenda is not None and child in child.agenda.start:
         book.reply(child.agenda.ref, Refusal.OVERTAKEN)
         child.agenda.ref = None

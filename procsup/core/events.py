@@ -74,6 +74,20 @@ class OutputLost:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalFailed:
+    """Events cannot be written to the journal any more; `errno` says why ("ENOSPC")."""
+
+    errno: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalResumed:
+    """They can again; `lost` events were dropped meanwhile."""
+
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """Somebody asks; exactly one Reply with this `ref` follows, sooner or later."""
 
@@ -95,10 +109,11 @@ class Requested:
 @dataclass(frozen=True, slots=True)
 class ShutdownRequested:
     """TERM, INT or the command. One that is `hurried`, or comes more than HURRY_AFTER seconds after the first, sets the
-    shutdown times to zero.
+    shutdown times to zero. `by` is recorded: "uid 1000", "SIGTERM", "guardian_died", "bug", or "".
     """
 
     hurried: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,8 @@ Event = (
     | Exited
     | Emptied
     | OutputLost
+    | JournalFailed
+    | JournalResumed
     | Called
     | Requested
     | ShutdownRequested

@@ -25,6 +25,8 @@ from procsup.core.events import (
     Emptied,
     Event,
     Exited,
+    JournalFailed,
+    JournalResumed,
     OutputLost,
     Requested,
     ShutdownRequested,
@@ -49,6 +51,7 @@ class Node:
         self.root.supervisor = self._supervisor = Supervisor(self._book, tree, self.root)
         self._book.add(self.root)
         self._shutdown_requested: float | None = None
+        self._shutdown_by = ""
 
     def handle(self, events: Iterable[Event], now: float) -> list[Action]:
         """Record all the events, then decide. O(1) for each, but for those that touch a group."""
@@ -117,15 +120,19 @@ class Node:
                 child = self._book.lives.get(number)
                 if child is not None:  # its life may be over, and somebody outside its group write on
                     self._book.note("lost_output", child, None, bytes=lost, reason=errno)
+            case JournalFailed(errno=errno):
+                self._book.note("journal_failed", self.root, None, reason=errno)
+            case JournalResumed(lost=lost):
+                self._book.note("journal_resumed", self.root, None, lost=lost)
             case TimePassed():
                 self._book.todo.append(self._expire)
-            case ShutdownRequested(hurried=hurried):
-                self._shut_down(hurried)
+            case ShutdownRequested(hurried=hurried, by=by):
+                self._shut_down(hurried, by)
             case Booted(pid=pid, file=file, version=version):
                 cause = self._book.record("daemon_started", self.root, None, pid=pid, file=file, version=version)
                 self._supervisor.begin(cause)
                 if self._shutdown_requested is not None:
-                    self._supervisor.cease(None)
+                    self._supervisor.cease(None, by=self._shutdown_by)
             case _:
                 assert_never(event)
 
@@ -151,13 +158,13 @@ class Node:
                 child.how = "killed"
                 child.supervisor.hurry()
 
-    def _shut_down(self, hurried: bool) -> None:
+    def _shut_down(self, hurried: bool, by: str) -> None:
         book = self._book
         first = self._shutdown_requested
         if first is None:
-            self._shutdown_requested = book.now
+            self._shutdown_requested, self._shutdown_by = book.now, by
         if hurried or (first is not None and book.now - first > HURRY_AFTER):
             book.hurried = True
             book.todo.append(self._supervisor.hurry)
         if first is None and self.root.state in (State.STARTING, State.RUNNING):
-            self._supervisor.cease(None)
+            self._supervisor.cease(None, by=by)

@@ -399,11 +399,11 @@ class Supervisor:
         book.record("starting", child, cause, type="supervisor", starts=child.starts + 1)
         book.todo.append(self.boot)
 
-    def cease(self, cause: int | None) -> None:
-        """Told to stop: → STOPPING. What it may be doing already to end by itself goes on."""
+    def cease(self, cause: int | None, **details: str) -> None:
+        """Told to stop: → STOPPING. What it may be doing already to end by itself goes on. `details` are recorded."""
         child, book = self.child, self.book
         child.change(State.STOPPING, book.now)
-        cause = book.record("stopping", child, cause, type="supervisor")
+        cause = book.record("stopping", child, cause, type="supervisor", **details)
         parent = child.parent
         if parent is not None and (parent.hurried or self.spec.shutdown in ("brutal_kill", 0)):
             self.hurried = True

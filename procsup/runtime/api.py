@@ -22,6 +22,7 @@ from procsup.core.node import Node
 from procsup.core.reason import StartFailure
 from procsup.core.spec import Program, Restart, WorkerSpec
 from procsup.runtime.control import Client
+from procsup.runtime.journal import Journal
 from procsup.runtime.names import Names
 from procsup.runtime.places import Places
 from procsup.runtime.queries import Queries
@@ -66,6 +67,7 @@ class Api:
         self,
         node: Node,
         reaper: "Reaper",
+        journal: Journal,
         outputs: "Outputs",
         places: Places,
         file: str,
@@ -77,7 +79,7 @@ class Api:
         self._file = file
         self._submit = submit
         self._names = Names(node)
-        self._queries = Queries(node, self._names, outputs, places, file, containment)
+        self._queries = Queries(node, self._names, journal, outputs, places, file, containment)
         self._refs = 0
         self._waiting: dict[int, tuple[Waiting, str]] = {}
         self._new_names: dict[str, tuple[int, str]] = {}
@@ -183,7 +185,8 @@ class Api:
             case wire.Start(names=names, wait=wait):
                 verb, asked = "start", [(path, core.Start(path)) for path in self._names.topmost(names)]
             case wire.Stop(names=names, wait=wait):
-                verb, asked = "stop", [(path, core.Stop(path)) for path in self._names.topmost(names)]
+                by = f"uid {client.uid}"
+                verb, asked = "stop", [(path, core.Stop(path, by)) for path in self._names.topmost(names)]
             case wire.Restart(names=names, wait=wait):
                 verb, asked = "restart", [(path, core.Restart(path)) for path in self._names.topmost(names)]
             case wire.StartChild(wait=wait):
@@ -280,7 +283,7 @@ class Api:
         return {"results": results}
 
     def _shutdown(self, client: Client, request: RequestId, wait: bool) -> JSON:
-        self._submit(ShutdownRequested())
+        self._submit(ShutdownRequested(by=f"uid {client.uid}"))
         if not wait or request is None:
             return {"status": None}
         client.pending += 1

@@ -64,6 +64,11 @@ class Client:
             self._on_close(self)
 
     @property
+    def uid(self) -> int:
+        """Whose process connected. SO_PEERCRED, unix(7)."""
+        return _uid_of(self._sock)
+
+    @property
     def has_unsent(self) -> bool:
         return self.is_open and bool(self._out)
 
@@ -245,7 +250,12 @@ def _listen(path: str) -> socket.socket:
 
 
 def _is_welcome(sock: socket.socket) -> bool:
-    """Root and our own user. SO_PEERCRED, unix(7)."""
+    """Root and our own user."""
+    return _uid_of(sock) in (0, os.geteuid())
+
+
+def _uid_of(sock: socket.socket) -> int:
+    """Of the process at the other end. SO_PEERCRED, unix(7)."""
     credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, uid, _ = struct.unpack("3i", credentials)
-    return uid in (0, os.geteuid())
+    return int(uid)

@@ -1,9 +1,10 @@
 """The daemon: the loop that carries events to the node and performs what the node answers.
 
 One turn: hand the queued events to the node, perform its actions (whose results are queued as the next events), tell
-those who listen, then wait for descriptors, signals or the next deadline. Deaths that one turn finds are handed over
-together, in start order, so that the core knows them all before it decides about any. A start that failed is handed
-over after whatever came in meanwhile, as OTP's message to try again is queued behind what waits in the mailbox.
+the journal and those who listen, then wait for descriptors, signals or the next deadline. Deaths that one turn finds
+are handed over together, in start order, so that the core knows them all before it decides about any. A start that
+failed is handed over after whatever came in meanwhile, as OTP's message to try again is queued behind what waits in
+the mailbox.
 
 Laws: no OSError leaves the runtime; it becomes an event or a CannotRun. A bug of ours stops the tree in order and tells
 its story; a bug of the core, which cannot be asked any more, ends every worker directly.
@@ -26,6 +27,8 @@ from procsup.core.events import (
     Emptied,
     Event,
     Exited,
+    JournalFailed,
+    JournalResumed,
     OutputLost,
     ShutdownRequested,
     SpawnFailed,
@@ -40,6 +43,7 @@ from procsup.runtime.dispatch import Dispatcher
 from procsup.runtime.failure import complain
 from procsup.runtime.guardian import Link
 from procsup.runtime.inheritance import initial_environment, leave_behind
+from procsup.runtime.journal import Journal
 from procsup.runtime.ladder import strongest_remains
 from procsup.runtime.leftovers import kill_marked, mark_of
 from procsup.runtime.logfile import LogFiles
@@ -88,7 +92,7 @@ def run(
         lock.hold(f"{places.socket}.lock", f"the socket {places.socket}", link.guardian),
     ]
     link.share(locks)
-    daemon = Daemon(config, places, link, on_event, on_up, log_files or LogFiles(), on_lines)
+    daemon = Daemon(config, places, link, on_event, on_up, log_files or LogFiles(places.state_dir), on_lines)
     leave_behind()  # now that every signal is taken
     try:
         return daemon.run()
@@ -132,19 +136,25 @@ class Daemon:
         self._dispatcher = Dispatcher(self._loop, self._spawner.start_spawner)
         self._remains = strongest_remains(link, self._mark)
         self._reaper = Reaper(self._loop, self._is_empty, self._remains)
+        self._journal = Journal(
+            places.state_dir,
+            lambda errno: self._events.append(JournalFailed(errno)),
+            lambda lost: self._events.append(JournalResumed(lost)),
+        )
         self._outputs = Outputs(self._loop, places.log_dir, log_files, self._lose, on_lines)
         self._api = Api(
             self._node,
             self._reaper,
+            self._journal,
             self._outputs,
             places,
             config.file,
             self._remains.level,
-            self._events_append,
+            self._events.append,
         )
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            self._loop.on_signal(number, self._stop)
+            self._loop.on_signal(number, functools.partial(self._stop, signal.Signals(number).name))
         self._loop.on_signal(signal.SIGUSR1, self._outputs.reopen)
         for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGALRM):
             self._loop.on_signal(number, _disregard)
@@ -169,6 +179,7 @@ class Daemon:
         self._dispatcher.close()
         self._remains.close()
         self._control.close()
+        self._journal.close()
         self._loop.close()
 
     # One turn
@@ -310,6 +321,7 @@ class Daemon:
             return
         records, self._records = self._records, []
         events = [_journal_event(record, wall, mono) for record, wall, mono in records]
+        self._journal.append(events)
         for event in events:
             self._on_event(event)
             if event.event == "ready" and event.path == self._config.tree.name:
@@ -322,11 +334,8 @@ class Daemon:
 
     # Asked from outside
 
-    def _events_append(self, event: Event) -> None:
-        self._events.append(event)
-
-    def _stop(self) -> None:
-        self._events.append(ShutdownRequested())
+    def _stop(self, by: str) -> None:
+        self._events.append(ShutdownRequested(by=by))
 
     def _hear_end_of_link(self, mask: int) -> None:
         """It comes before we are given another parent."""
@@ -342,7 +351,7 @@ class Daemon:
         if not self._is_orphan:
             self._is_orphan = True
             complain("the guardian has died, so the tree is being stopped")
-            self._events.append(ShutdownRequested(hurried=True))
+            self._events.append(ShutdownRequested(hurried=True, by="guardian_died"))
 
     # The end
 
@@ -355,7 +364,7 @@ class Daemon:
     def _confess(self) -> None:
         self._has_bug = True
         complain(f"a bug of procsup; the tree is being stopped:\n{traceback.format_exc()}")
-        self._events.append(ShutdownRequested())
+        self._stop("bug")
 
     def _abandon(self) -> None:
         """The node cannot be asked any more: KILL whatever lives, latest first."""

@@ -17,7 +17,7 @@ from collections import OrderedDict
 
 from procsup.core.spec import LogSettings
 from procsup.runtime.failure import CannotRun
-from procsup.runtime.logtime import MARK_EVERY, Mark, add_mark
+from procsup.runtime.logtime import MARK_EVERY, Mark, add_mark, marks_path
 
 _MOST_OPEN = 64
 
@@ -39,22 +39,24 @@ class NotWritten(Exception):
 
 class Log:
     """A log as one writer sees it, to be appended to. `begun` counts the bytes that it has written of a line that has
-    not ended; `marked` is when it last marked the time, in seconds since 1970.
+    not ended; `marked` is when it last marked the time for the worker of that name, in seconds since 1970.
     """
 
-    __slots__ = ("begun", "marked", "path", "settings")
+    __slots__ = ("begun", "marked", "path", "settings", "worker")
 
-    def __init__(self, path: str, settings: LogSettings) -> None:
+    def __init__(self, path: str, settings: LogSettings, worker: str) -> None:
         self.path = path
         self.settings = settings
+        self.worker = worker
         self.begun = 0
         self.marked = 0.0
 
 
 class LogFiles:
-    """Owns the descriptors."""
+    """Owns the descriptors. Times are marked in the state directory, if there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, state_dir: str | None = None) -> None:
+        self._state_dir = state_dir
         self._open: OrderedDict[str, int] = OrderedDict()
         """By path; the one used last is the last."""
 
@@ -73,13 +75,13 @@ class LogFiles:
                 if not is_regular:
                     count = os.write(fd, rest)
                 elif status.st_size + len(rest) <= log.settings.max_bytes:
-                    count = _write_whole(fd, rest, log, status, now)
+                    count = self._write_whole(fd, rest, log, status, now)
                 else:
                     moved, count = _last_of_file(rest, log, status.st_size)
                     if moved:
                         rest = _take_back(fd, status.st_size, moved) + rest
                         log.begun = 0
-                    _write_whole(fd, rest[:count], log, status, now)
+                    self._write_whole(fd, rest[:count], log, status, now)
                 _count_begun(log, rest[:count])
                 rest = rest[count:]
                 if rest and is_regular:
@@ -110,6 +112,28 @@ class LogFiles:
         if len(self._open) > _MOST_OPEN:
             os.close(self._open.popitem(last=False)[1])
         return fd, os.fstat(fd)
+
+    def _write_whole(self, fd: int, data: bytes, log: Log, status: os.stat_result, now: float) -> int:
+        """All of `data`, or, with an OSError, nothing of it."""
+        if not data:
+            return 0
+        self._mark(log, status, now)
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(fd, data[written:])
+        except OSError:
+            if written:
+                os.ftruncate(fd, status.st_size)
+            raise
+        return written
+
+    def _mark(self, log: Log, status: os.stat_result, now: float) -> None:
+        is_due = status.st_size == 0 or abs(now - log.marked) >= MARK_EVERY
+        if is_due and self._state_dir is not None and not log.settings.timestamps:
+            mark = Mark(status.st_dev, status.st_ino, now, status.st_size)
+            if add_mark(marks_path(self._state_dir, log.worker), mark):
+                log.marked = now
 
     def _rotate(self, log: Log, status: os.stat_result) -> None:
         if _is_at(log.path, status):
@@ -154,24 +178,6 @@ def _take_back(fd: int, size: int, count: int) -> bytes:
         taken = os.pread(file.fileno(), count, size - count)
     os.ftruncate(fd, size - count)
     return taken
-
-
-def _write_whole(fd: int, data: bytes, log: Log, status: os.stat_result, now: float) -> int:
-    """All of `data`, or, with an OSError, nothing of it."""
-    if not data:
-        return 0
-    is_due = status.st_size == 0 or abs(now - log.marked) >= MARK_EVERY
-    if is_due and not log.settings.timestamps and add_mark(log.path, Mark(status.st_ino, now, status.st_size)):
-        log.marked = now
-    written = 0
-    try:
-        while written < len(data):
-            written += os.write(fd, data[written:])
-    except OSError:
-        if written:
-            os.ftruncate(fd, status.st_size)
-        raise
-    return written
 
 
 def _count_begun(log: Log, written: bytes) -> None:

@@ -1,26 +1,29 @@
-"""When the lines of a log were written: stamps in the lines, and marks beside the file.
+"""When the lines of a log were written: stamps in the lines, or marks in the state directory.
 
 A log with `timestamps` has the time, UTC, at the beginning of every line: "2026-03-01T03:12:44.120Z ". Stamps sort as
 text.
 
-Any other log has a file of marks beside it, .NAME.log.times, so that `procsup logs --since` knows how far back to go.
-A mark is a line "INODE SECONDS OFFSET": what the file of this inode holds from OFFSET on was written at SECONDS (since
-1970) or later. There is one where a file begins and one for the first write that comes MARK_EVERY seconds or more after
-the mark before, so that the lines between two marks were written within MARK_EVERY seconds after the first. Files are
-known by inode: nothing moves when a log is renamed. The file of marks is bounded by forgetting its older half.
-Marks are a comfort: where they cannot be written nothing else suffers.
+For any other log there are marks, so that `procsup logs --since` knows how far to go back: a small file for each
+worker, STATE_DIR/log_times/NAME. A mark is a line "DEVICE INODE SECONDS OFFSET": what that file holds from OFFSET on
+was written at SECONDS (since 1970) or later. There is one where a file begins, and one for the first write that comes
+MARK_EVERY seconds or more after the mark before, so that the lines between two marks were written within MARK_EVERY
+seconds after the first. Files are known by device and inode: nothing moves when a log is renamed. The file of marks is
+bounded by forgetting its older half. Marks are a comfort: where they cannot be written nothing else suffers.
 """
 
+import contextlib
 import functools
 import os
 import re
 import time
+from collections.abc import Iterable
+from operator import itemgetter
 from typing import NamedTuple
 
 MARK_EVERY = 10.0
 
 _MOST_BYTES = 128 * 1024
-"""About 3,500 marks, ten hours of writing without a pause."""
+"""About 3,000 marks, eight hours of writing without a pause."""
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -28,6 +31,7 @@ _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ")
 
 
 class Mark(NamedTuple):
+    device: int
     inode: int
     seconds: float
     offset: int
@@ -52,13 +56,17 @@ def stamped(lines: bytes, seconds: float, is_continued: bool) -> bytes:
     return (b"" if is_continued else before) + ended + (b"\n" if lines.endswith(b"\n") else b"")
 
 
-def add_mark(log: str, mark: Mark) -> bool:
+def marks_path(state_dir: str, worker: str) -> str:
+    """Of the marks of the worker of this name."""
+    return os.path.join(state_dir, "log_times", worker)
+
+
+def add_mark(path: str, mark: Mark) -> bool:
     """False when it could not be written."""
-    path = marks_path(log)
     try:
-        fd = os.open(path, _FLAGS, 0o640)
+        fd = _opened(path)
         try:
-            os.write(fd, b"%d %.3f %d\n" % mark)
+            os.write(fd, b"%d %d %.3f %d\n" % mark)
             is_full = os.fstat(fd).st_size > _MOST_BYTES
         finally:
             os.close(fd)
@@ -69,27 +77,30 @@ def add_mark(log: str, mark: Mark) -> bool:
     return True
 
 
-def marks_of(log: str, inode: int) -> list[Mark]:
-    """The marks of the file that has this inode now, oldest first; an earlier one of the same inode has none here.
+def marks_of(paths: Iterable[str], log: os.stat_result) -> list[Mark]:
+    """The marks that these files hold of a log's file, oldest first; an earlier one of the same inode has none here."""
+    marks: list[Mark] = []
+    for path in paths:
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            marks += filter(None, map(_parsed, file.read().split(b"\n")))
+    known = (log.st_dev, log.st_ino)
+    mine = sorted((mark for mark in marks if mark[:2] == known), key=itemgetter(2))
+    begin = max((index for index, mark in enumerate(mine) if mark.offset == 0), default=0)
+    return mine[begin:]
 
-    Raises:
-        OSError: there are none, or they cannot be read.
-    """
-    with open(marks_path(log), "rb") as file:
-        marks = [mark for line in file.read().split(b"\n") if (mark := _parsed(line)) and mark.inode == inode]
-    begin = max((index for index, mark in enumerate(marks) if mark.offset == 0), default=0)
-    return marks[begin:]
 
-
-def marks_path(log: str) -> str:
-    folder, name = os.path.split(log)
-    return os.path.join(folder, f".{name}.times")
+def _opened(path: str) -> int:
+    try:
+        return os.open(path, _FLAGS, 0o640)
+    except FileNotFoundError:
+        os.mkdir(os.path.dirname(path), 0o700)
+        return os.open(path, _FLAGS, 0o640)
 
 
 def _parsed(line: bytes) -> Mark | None:
     try:
-        inode, seconds, offset = line.split()
-        return Mark(int(inode), float(seconds), int(offset))
+        device, inode, seconds, offset = line.split()
+        return Mark(int(device), int(inode), float(seconds), int(offset))
     except ValueError:  # torn by a full disk, or the part of a line that the older half ended with
         return None
 

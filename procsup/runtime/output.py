@@ -233,7 +233,7 @@ class Outputs:
                 place = os.path.join(self._log_dir, f"{_name(worker)}.log")
         if place not in opened:
             with _stage("pipe"):
-                opened[place] = self._open_pipe(life, worker, Log(place, program.log))
+                opened[place] = self._open_pipe(life, worker, Log(place, program.log, _name(worker)))
         return opened[place]
 
     def _open_pipe(self, life: int, worker: str, log: Log) -> int:
@@ -287,7 +287,7 @@ class _Pipe:
         if end == 0 and len(self._partial) + len(data) <= _LONGEST_HELD:
             self._partial += data
         else:
-            whole = self._partial + (data[:end] or data)
+            whole = self._partial + memoryview(data)[: end or None]
             self._partial = data[end:] if end else b""
             self._outputs.write(self, whole)
         return len(data)

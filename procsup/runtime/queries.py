@@ -11,6 +11,7 @@ from procsup.core import view
 from procsup.core.calls import Refusal
 from procsup.core.node import Node
 from procsup.core.spec import SupervisorSpec
+from procsup.runtime.journal import Journal
 from procsup.runtime.names import Names
 from procsup.runtime.places import Places
 from procsup.wire.decode import JSON
@@ -25,10 +26,18 @@ class Queries:
     """The times of the node are those of time.monotonic; clients are told the time of day."""
 
     def __init__(
-        self, node: Node, names: Names, outputs: "Outputs", places: Places, file: str, containment: str
+        self,
+        node: Node,
+        names: Names,
+        journal: Journal,
+        outputs: "Outputs",
+        places: Places,
+        file: str,
+        containment: str,
     ) -> None:
         self._node = node
         self._names = names
+        self._journal = journal
         self._outputs = outputs
         self._places = places
         self._file = file
@@ -53,6 +62,8 @@ class Queries:
             state_dir=self._places.state_dir,
             log_dir=self._places.log_dir,
             containment=self._containment,
+            journal_error=self._journal.error,
+            journal_lost=self._journal.lost,
         )
 
     def which_children(self, name: str) -> JSON:

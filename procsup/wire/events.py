@@ -1,4 +1,4 @@
-"""Journal events: what happened, as one JSON object each.
+"""Journal events: what happened, as one JSON object each, in the journal (runtime/journal.py) and for those who listen.
 
     seq     1, 2, 3, ... since the daemon began
     time    UTC, RFC 3339 with microseconds
@@ -21,7 +21,8 @@ exited          it ended, and its supervisor did not ask for that: type, reason,
 link_fired      an exit signal reached it over a link: peer (a name), reason (of the first death), trapped (true: it is
                 told, and lives on; false: it is stopped)
 stopping        it is asked to stop: type, and of a worker pid (null: not executed yet), signal. When a worker was not
-                ready in time start_failed follows, after link_fired that or exited, else stopped
+                ready in time start_failed follows, after link_fired that or exited, else stopped. Of the root, when the
+                daemon is to end, by: "uid N" (a client of that user), "SIGTERM", "guardian_died", "bug"
 stopped         it is down, as asked: type, reason ("shutdown" | "killed"), how ("shutdown" | "killed" |
                 "brutal_kill"), and of a worker pid, ended ("exit 0", "signal SIGTERM": what the kernel said)
 restarting      a supervisor decided to restart: child, used, intensity, period (seconds), group (names that restart
@@ -29,18 +30,29 @@ restarting      a supervisor decided to restart: child, used, intensity, period 
 gave_up         a supervisor reached its restart intensity: used, intensity, period, child (the last straw)
 escalated       a supervisor learned that the child supervisor gave up: child, verdict ("restart" | "leave" | "remove")
 auto_shutdown   a supervisor ends with its significant child: child
-held, released  an operator stopped it; an operator let it run again
+held, released  an operator stopped it: by ("uid N"); an operator let it run again
 child_added     a child was added: type
 child_removed   its spec is gone: why ("temporary" | "deleted" | "start_failed" |
                 "restarted": it was added, and its supervisor begins anew)
 lost_output     output of a worker begins to be lost, as it cannot be written: bytes (in all since the daemon began),
                 reason; told at most once in a second
+journal_failed  the journal cannot be written: reason. Events are kept in memory, while there is room
+journal_resumed it can be written again, and what was kept is written: lost (how many events are not in it)
 daemon_stopped  the tree is down: status (exit status), reason
+
+What follows from an event names it as its cause, directly or through others; an event without a cause came from
+outside: a worker ended by itself, somebody gave a command, the daemon began. Readers pass over events and keys that
+they do not know. A journal holds the runs of several daemons one after another: each begins with daemon_started and a
+seq of 1, and causes speak of the same run. A run that ends without daemon_stopped was cut short: its daemon was killed.
 """
 
 from dataclasses import dataclass
 
 from procsup.wire.decode import JSON
+
+JOURNAL_FILE = "journal.jsonl"
+BACKUPS = 5
+"""The journal in the state directory, and how many older files stand beside it, as journal.jsonl.1 to .5."""
 
 
 @dataclass(frozen=True, slots=True)

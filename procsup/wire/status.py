@@ -75,6 +75,8 @@ Row = WorkerRow | SupervisorRow
 class DaemonRow:
     """`state` is "starting", "running" or "stopping"; `file` is the tree's; `started` as in the rows. `containment` is
     what makes sure that nothing of a worker is left: "cgroup", "subreaper" or "group" (runtime/remains.py).
+    `journal_error` is why the journal cannot be written now ("ENOSPC"), or null; `journal_lost` counts the events that
+    it will never have.
     """
 
     pid: int
@@ -86,3 +88,5 @@ class DaemonRow:
     state_dir: str
     log_dir: str
     containment: str
+    journal_error: str | None
+    journal_lost: int

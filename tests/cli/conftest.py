@@ -1,6 +1,7 @@
 """The command line in this process, and a place for the fake daemon's socket."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,15 @@ def socket_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     path = str(tmp_path / "s")
     monkeypatch.setenv("PROCSUP_SOCKET", path)
     return path
+
+
+@pytest.fixture
+def local_time_is_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as context:
+        context.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 Run = Callable[..., tuple[int, str, str]]

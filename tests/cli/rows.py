@@ -29,7 +29,7 @@ def daemon(**more: object) -> JSON:
     row = DaemonRow(
         pid=100, version="0.1.0", state="running", started=NOW - 3600, file="/etc/kingdom.toml",
         socket="/run/procsup.sock", state_dir="/var/lib/procsup", log_dir="/var/log/procsup",
-        containment="subreaper",
+        containment="subreaper", journal_error=None, journal_lost=0,
     )  # fmt: skip
     return {**asdict(row), **more}
 

@@ -22,6 +22,8 @@ CLIENTS = [
     ("restart", "x"),
     ("signal", "HUP", "x"),
     ("events",),
+    ("events", "-f"),
+    ("why", "x"),
     ("start-child", "s", "--", "true"),
     ("delete-child", "x"),
     ("shutdown",),
@@ -29,7 +31,7 @@ CLIENTS = [
 METHODS = ("status", "start", "stop", "restart", "signal", "events", "start_child", "delete_child", "shutdown")
 
 
-@pytest.mark.parametrize("words", CLIENTS, ids=lambda words: words[0])
+@pytest.mark.parametrize("words", CLIENTS, ids=" ".join)
 def test_every_client_command_ends_with_6_where_no_daemon_is(
     words: tuple[str, ...], socket_path: str, procsup: Run
 ) -> None:
@@ -62,7 +64,7 @@ def test_a_socket_of_somebody_else_refuses() -> None:
     assert "be root or the user it runs as" in failure.message
 
 
-@pytest.mark.parametrize("words", CLIENTS, ids=lambda words: words[0])
+@pytest.mark.parametrize("words", CLIENTS, ids=" ".join)
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -91,7 +93,7 @@ def test_a_failure_of_the_whole_call(words: tuple[str, ...], answer: Answer, exp
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", CLIENTS[:1] + CLIENTS[2:6] + CLIENTS[8:9], ids=lambda words: words[0])
+@pytest.mark.parametrize("words", CLIENTS[:1] + CLIENTS[2:6] + CLIENTS[8:9], ids=" ".join)
 @pytest.mark.parametrize(
     "answer",
     [None, 1, "x", [], {}, {"results": 1}, {"results": [1]}, {"results": [{}]}, {"tree": [], "daemon": 1},
@@ -211,7 +213,8 @@ def test_status_ends_with_3_when_something_that_should_run_does_not(ask: Ask) ->
         ("stop", "--timeout", "-1", "x"),
         ("stop", "--timeout", "soon", "x"),
         ("signal", "HUP"),
-        ("events", "-n", "0"),
+        ("events", "-n", "-1"),
+        ("events", "--since", "yesteryear"),
         ("start-child", "s"),
         ("start-child", "s", "--restart", "often", "--", "true"),
         ("run",),

@@ -26,8 +26,9 @@ class Book:
 
     def __init__(self, folder: Path, max_bytes: int = 10_000_000, backups: int = 5) -> None:
         self.path = folder / "a.log"
-        self._files = LogFiles()
-        self._log = Log(str(self.path), LogSettings(max_bytes, backups))
+        self.marks = marks_path(str(folder), "a")
+        self._files = LogFiles(str(folder))
+        self._log = Log(str(self.path), LogSettings(max_bytes, backups), "a")
         self._readers: list[LogReader] = []
 
     def append(self, data: bytes, seconds: float | None = None) -> None:
@@ -43,7 +44,7 @@ class Book:
         self._files.close()
 
     def reader(self, count: int | None = None, since: float | None = None) -> LogReader:
-        self._readers.append(LogReader(str(self.path), count, since))
+        self._readers.append(LogReader(str(self.path), count, since, [self.marks]))
         return self._readers[-1]
 
     def shown(self, count: int | None = None, since: float | None = None) -> list[bytes]:
@@ -200,7 +201,7 @@ def test_since_without_stamps_leaves_out_what_was_before_a_pause(book: Book) -> 
 def test_since_without_anything_to_go_by_shows_all_of_a_file_and_says_so(book: Book) -> None:
     book.append(b"one\n", NOW)
     book.append(b"two\n", NOW + 60)
-    os.unlink(marks_path(str(book.path)))
+    os.unlink(book.marks)
     reader = book.reader(since=NOW + 30)
     assert not reader.is_exact
     assert read_all(reader) == [b"one", b"two"]
@@ -344,7 +345,7 @@ WRITER = """
 import sys
 from procsup.core.spec import LogSettings
 from procsup.runtime.logfile import Log, LogFiles
-files, log = LogFiles(), Log(sys.argv[1], LogSettings(max_bytes=2000, backups=100_000))
+files, log = LogFiles(), Log(sys.argv[1], LogSettings(max_bytes=2000, backups=100_000), "a")
 for number in range(20_000):
     files.append(log, b"%d" % number, 0.0)
     files.append(log, b" has ended\\n", 0.0)

@@ -13,7 +13,7 @@ from procsup.cli.paint import coloured
 EVENTS = (
     "daemon_started", "starting", "started", "ready", "start_failed", "exited", "stopping", "stopped", "restarting",
     "gave_up", "escalated", "auto_shutdown", "held", "released", "child_added", "child_removed", "lost_output",
-    "link_fired", "daemon_stopped",
+    "link_fired", "journal_failed", "journal_resumed", "daemon_stopped",
 )  # fmt: skip
 
 
@@ -235,6 +235,11 @@ EXAMPLES: list[tuple[list[dict[str, object]], list[str]]] = [
         [happened("lost_output", "k/baker", bytes=4096, reason="cannot write: disk full")],
         ["baker lost 4096 bytes of output so far: cannot write: disk full"],
     ),
+    (
+        [happened("journal_failed", "k", reason="ENOSPC")],
+        ["procsup cannot write the journal: no space left on device (ENOSPC)"],
+    ),
+    ([happened("journal_resumed", "k", lost=3)], ["procsup writes the journal again; events lost: 3"]),
     (
         [happened("daemon_stopped", "", status=70, reason="gave_up")],
         ["procsup the tree is down: the root gave up; exit status 70"],

@@ -52,6 +52,14 @@ def test_status_draws_the_tree_with_facts() -> None:
     )
 
 
+def test_status_says_when_the_journal_cannot_be_written() -> None:
+    ill = status(worker("a"), journal_error="ENOSPC", journal_lost=3, state_dir="/s")
+    assert status_text(as_status(ill), {}, NOW, plain, BOXES, None).splitlines()[-2:] == [
+        "the journal in /s cannot be written: no space left on device (ENOSPC)",
+        "events that are not in the journal: 3",
+    ]
+
+
 def test_a_terminal_cuts_off_only_the_last_column() -> None:
     lines = drawn(84).splitlines()
     assert lines[5] == "│  ├─ spy_left   restarting      -       -         0       -       -  signal SIGSEG…"

@@ -23,7 +23,7 @@ class Writer:
     def __init__(self, folder: Path, max_bytes: int = 100, backups: int = 5) -> None:
         self.folder = folder
         self.files = LogFiles()
-        self.log = Log(str(folder / "a.log"), LogSettings(max_bytes, backups))
+        self.log = Log(str(folder / "a.log"), LogSettings(max_bytes, backups), "a")
 
     def append(self, *chunks: bytes) -> None:
         for chunk in chunks:
@@ -138,7 +138,7 @@ def test_files_are_the_end_of_what_was_appended_within_bounds_and_cut_only_lines
 def test_several_writers_of_one_log_lose_nothing(chunks: list[bytes], max_bytes: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         one = Writer(Path(folder), max_bytes, 100_000)
-        other = Log(one.log.path, one.log.settings)
+        other = Log(one.log.path, one.log.settings, "b")
         for number, chunk in enumerate(chunks):
             one.files.append((one.log, other)[number % 2], chunk, NOW)
         parts = one.parts()
@@ -154,7 +154,7 @@ def test_several_writers_of_one_log_lose_nothing(chunks: list[bytes], max_bytes:
 def test_few_descriptors_serve_many_logs(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     files = LogFiles()
-    logs = [Log(str(tmp_path / f"{number}.log"), LogSettings()) for number in range(200)]
+    logs = [Log(str(tmp_path / f"{number}.log"), LogSettings(), "a") for number in range(200)]
     for word in (b"one\n", b"two\n"):
         for log in logs:
             files.append(log, word, NOW)

@@ -1,8 +1,10 @@
 """Stamps and marks: when the lines of a log were written."""
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,10 +16,6 @@ from procsup.runtime.logtime import Mark, add_mark, marks_of, marks_path, stamp,
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 120_000, UTC).timestamp()
 STAMP = b"2026-03-01T12:00:00.120Z "
-
-
-def inode_of(path: Path) -> int:
-    return path.stat().st_ino
 
 
 # Stamps
@@ -56,75 +54,89 @@ def test_other_lines_have_no_stamp(line: bytes) -> None:
 # Marks
 
 
-def test_marks_of_a_file_are_found_by_its_inode(tmp_path: Path) -> None:
-    log = str(tmp_path / "a.log")
-    for mark in (Mark(1, 100.0, 0), Mark(2, 110.5, 0), Mark(2, 120.0, 77)):
-        assert add_mark(log, mark)
-    assert marks_of(log, 1) == [Mark(1, 100.0, 0)]
-    assert marks_of(log, 2) == [Mark(2, 110.5, 0), Mark(2, 120.0, 77)]
-    assert marks_of(log, 3) == []
+class Book:
+    """The log a.log of the worker a, and its marks."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.folder = folder
+        self.log = Log(str(folder / "a.log"), LogSettings(**settings), "a")
+        self.files = LogFiles(str(folder))
+        self.marks = marks_path(str(folder), "a")
+
+    def append(self, *seconds: float) -> None:
+        """A line at each of these times after noon."""
+        for second in seconds:
+            self.files.append(self.log, b"line\n", NOON + second)
+
+    def marked(self, name: str = "a.log") -> list[tuple[int, int]]:
+        """Seconds after noon, and offset."""
+        marks = marks_of([self.marks], (self.folder / name).stat())
+        return [(round(mark.seconds - NOON), mark.offset) for mark in marks]
 
 
-def test_marks_of_an_earlier_file_with_the_same_inode_are_forgotten(tmp_path: Path) -> None:
-    log = str(tmp_path / "a.log")
-    for mark in (Mark(1, 100.0, 0), Mark(1, 110.0, 500), Mark(1, 200.0, 0), Mark(1, 210.0, 20)):
-        add_mark(log, mark)
-    assert marks_of(log, 1) == [Mark(1, 200.0, 0), Mark(1, 210.0, 20)]
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path)
+    yield book
+    book.files.close()
 
 
-def test_torn_mark_is_passed_over(tmp_path: Path) -> None:
-    log = str(tmp_path / "a.log")
-    add_mark(log, Mark(1, 100.0, 0))
-    with open(marks_path(log), "ab") as file:
-        file.write(b"1 2\n")
-    add_mark(log, Mark(1, 110.0, 5))
-    assert marks_of(log, 1) == [Mark(1, 100.0, 0), Mark(1, 110.0, 5)]
-
-
-def test_file_of_marks_forgets_the_older_half_and_stays_small(tmp_path: Path) -> None:
-    log = str(tmp_path / "a.log")
-    for number in range(8000):
-        add_mark(log, Mark(1, 1e9 + number, number))
-    marks = marks_of(log, 1)
-    assert os.path.getsize(marks_path(log)) <= 128 * 1024
-    assert marks[-1].offset == 7999
-    assert len(marks) >= 2000
-    assert [mark.offset for mark in marks] == list(range(8000 - len(marks), 8000))
-    assert len(os.listdir(tmp_path)) == 1
-
-
-def test_marks_that_cannot_be_written_harm_nobody(tmp_path: Path) -> None:
-    log = tmp_path / "a.log"
-    Path(marks_path(str(log))).mkdir()
-    LogFiles().append(Log(str(log), LogSettings()), b"one\n", NOON)
-    assert log.read_bytes() == b"one\n"
-    with pytest.raises(OSError, match="directory"):
-        marks_of(str(log), inode_of(log))
-
-
-def test_log_is_marked_where_it_begins_and_when_ten_seconds_have_passed(tmp_path: Path) -> None:
-    path = tmp_path / "a.log"
-    files, log = LogFiles(), Log(str(path), LogSettings())
-    for seconds in (0.0, 9.0, 11.0, 12.0, 21.0, 500.0):
-        files.append(log, b"line\n", NOON + seconds)
-    files.close()
-    marks = marks_of(str(path), inode_of(path))
-    assert [(round(mark.seconds - NOON), mark.offset) for mark in marks] == [(0, 0), (11, 10), (21, 20), (500, 25)]
+def test_log_is_marked_where_it_begins_and_when_ten_seconds_have_passed(book: Book) -> None:
+    book.append(0, 9, 11, 12, 21, 500)
+    assert book.marked() == [(0, 0), (11, 10), (21, 20), (500, 25)]
 
 
 def test_each_file_of_a_rotated_log_has_its_marks(tmp_path: Path) -> None:
-    path = tmp_path / "a.log"
-    files, log = LogFiles(), Log(str(path), LogSettings(max_bytes=10))
-    for seconds in (0.0, 1.0, 2.0, 15.0):
-        files.append(log, b"line\n", NOON + seconds)
-    files.close()
-    found = {file.name: marks_of(str(path), inode_of(file)) for file in tmp_path.glob("a.log*")}
-    assert {name: [round(mark.seconds - NOON) for mark in marks] for name, marks in found.items()} == {
-        "a.log": [2, 15],
-        "a.log.1": [0],
-    }
+    book = Book(tmp_path, max_bytes=10)
+    book.append(0, 1, 2, 15)
+    book.files.close()
+    assert book.marked("a.log.1") == [(0, 0)]
+    assert book.marked("a.log") == [(2, 0), (15, 5)]
+
+
+def test_log_of_several_workers_has_the_marks_of_all(book: Book) -> None:
+    other = Log(book.log.path, book.log.settings, "b")
+    book.append(0, 20)
+    book.files.append(other, b"line\n", NOON + 10)
+    marks = marks_of([book.marks, marks_path(str(book.folder), "b")], os.stat(book.log.path))
+    assert [round(mark.seconds - NOON) for mark in marks] == [0, 10, 20]
+
+
+def test_marks_of_an_earlier_file_with_the_same_inode_are_forgotten(book: Book) -> None:
+    book.append(0, 11, 22)
+    os.truncate(book.log.path, 0)
+    book.append(30, 41)
+    assert book.marked() == [(30, 0), (41, 5)]
+
+
+def test_torn_mark_is_passed_over(book: Book) -> None:
+    book.append(0)
+    with open(book.marks, "ab") as file:
+        file.write(b"1 2\n")
+    book.append(11)
+    assert book.marked() == [(0, 0), (11, 5)]
+
+
+def test_file_of_marks_forgets_the_older_half_and_stays_small(tmp_path: Path) -> None:
+    path = marks_path(str(tmp_path), "a")
+    for number in range(8000):
+        assert add_mark(path, Mark(1, 1, 1e9 + number, number))
+    numbers = [int(line.split()[3]) for line in Path(path).read_bytes().splitlines()]
+    assert os.path.getsize(path) <= 128 * 1024
+    assert len(numbers) >= 2000
+    assert numbers == list(range(8000 - len(numbers), 8000))
+    assert os.listdir(os.path.dirname(path)) == ["a"]
+
+
+def test_marks_that_cannot_be_written_harm_nobody(book: Book) -> None:
+    Path(book.marks).mkdir(parents=True)
+    book.append(0, 11)
+    assert Path(book.log.path).read_bytes() == b"line\n" * 2
+    assert book.marked() == []
 
 
 def test_log_with_timestamps_needs_no_marks(tmp_path: Path) -> None:
-    LogFiles().append(Log(str(tmp_path / "a.log"), LogSettings(timestamps=True)), b"line\n", NOON)
+    book = Book(tmp_path, timestamps=True)
+    book.append(0)
+    book.files.close()
     assert [path.name for path in tmp_path.iterdir()] == ["a.log"]

@@ -1,0 +1,101 @@
+"""The messages between the daemon and a worker that has a channel (DESIGN § 4): the one schema, for both ends.
+
+One JSON object per line, in UTF-8, at most MAX_LINE bytes with the newline. `type` says what it is and so which other
+keys it has; keys that are not listed mean nothing. NAME is the name of a worker of the tree, REASON an exit reason as
+text (core/reason.py); ID and REF are whole numbers that the worker chooses.
+
+To the worker, on its mailbox:
+
+    message   from NAME, body JSON      another worker has sent it
+    exit      from NAME, reason REASON  an exit signal: somebody linked has ended, and the worker traps exits
+    down      ref REF, name NAME, pid, reason REASON    a worker that this one monitors has ended: told once.
+                                        pid was that of its main process; null, and "noproc", when it did not run
+    shutdown                            the stop signal is about to follow
+    reply     id ID, and result or error    to the request of that id; error is {"kind": TEXT, "message": TEXT}
+
+From the worker, on its outbox:
+
+    ready                               with ready = "channel": it is
+    send        to NAME, body JSON      never mind whether it arrives. With an id ID one is told: result null, or error
+                                        "noproc", or "full" when the mailbox holds all that it may
+    link        id ID, name NAME        result: whether the other one runs; if not, nothing has been linked
+    unlink      id ID, name NAME        result null: from here on no `exit` of it comes
+    monitor     ref REF, name NAME
+    demonitor   ref REF                 no `down` of it is sent any more; one may be on its way
+    trap_exits  on BOOL
+    whereis     id ID, name NAME        result: the pid of its main process, or null
+
+An unknown name counts as one that does not run. EOF on the mailbox means that the daemon is gone.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+MAX_LINE = 64 * 1024
+
+Json = dict[str, Any]
+
+_JSON: tuple[type, ...] = (dict, list, str, int, float, bool, type(None))
+
+TO_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
+    "message": {"from": (str,), "body": _JSON},
+    "exit": {"from": (str,), "reason": (str,)},
+    "down": {"ref": (int,), "name": (str,), "pid": (int, type(None)), "reason": (str,)},
+    "shutdown": {},
+    "reply": {"id": (int,)},
+}
+"""type → the keys that it must have, and of which types."""
+
+FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
+    "ready": {},
+    "send": {"to": (str,), "body": _JSON},
+    "link": {"id": (int,), "name": (str,)},
+    "unlink": {"id": (int,), "name": (str,)},
+    "monitor": {"ref": (int,), "name": (str,)},
+    "demonitor": {"ref": (int,)},
+    "trap_exits": {"on": (bool,)},
+    "whereis": {"id": (int,), "name": (str,)},
+}
+
+
+def encode(message: Mapping[str, object]) -> bytes:
+    """A line.
+
+    Raises:
+        TypeError, ValueError: it is not JSON.
+        ValueError: the line would be too long.
+    """
+    line = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    if len(line) > MAX_LINE:
+        raise ValueError(f"cannot write the message: as JSON it has {len(line)} bytes, at most {MAX_LINE} are possible")
+    return line
+
+
+def parse(line: bytes, schema: Mapping[str, Mapping[str, tuple[type, ...]]]) -> Json:
+    """The message of a line, by TO_WORKER or FROM_WORKER.
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"cannot read the message: not JSON: {error}") from None
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise ValueError('cannot read the message: expected a JSON object with a "type"')
+    keys = schema.get(message["type"])
+    if keys is None:
+        raise ValueError(f"cannot read the message: unknown type {message['type']!r}; there are: {', '.join(schema)}")
+    for key, types in keys.items():
+        if key not in message or type(message[key]) not in types:
+            found = f"{message[key]!r:.60}" if key in message else "nothing"
+            expected = " or ".join(_WORDS[one] for one in types)
+            raise ValueError(f"cannot read the message: {key!r} of {message['type']!r} is {found}, expected {expected}")
+    return message
+
+
+_WORDS = {
+    dict: "an object", list: "a list", str: "a string", int: "a whole number", float: "a number",
+    bool: "true or false", type(None): "null",
+}  # fmt: skip
