@@ -112,7 +112,7 @@ def test_no_way_to_be_ready(folder: Folder, written: str, key: str, words: list[
         ("ready = { fd = 4 }\ntrap_exits = true", "ready.fd", ["the outbox"]),
         ('ready = { line = "up" }\nstdout = "null"\nstderr = "inherit"', "ready.line", ["no output", "is captured"]),
         ('ready = { after = "2m" }', "ready.after", ["cannot be ready in time", "less than the start_timeout, 1m"]),
-        ("ready = { after = 2 }\nstart_timeout = 2", "ready.after", ["cannot be ready in time"]),
+        ("ready = { after = 1 }\nstart_timeout = 1", "ready.after", ["cannot be ready in time"]),
     ],
 )
 def test_ways_that_other_keys_forbid(folder: Folder, lines: str, key: str, words: list[str]) -> None:
