@@ -140,6 +140,8 @@ def _subject_stands(path: str, standing: Standing, now: float) -> str:
             return f"{name} is down{since}: it gave up, and its restart type leaves it so"
         case "auto_shutdown":
             return f"{name} is down{since}: it shut itself down, and its restart type leaves it so"
+        case "linked":
+            return f"{name} is down{since}: it {reason_in_words(standing.detail)}, and its restart type leaves it so"
         case "start_failed":
             return f"{name} is down{since}: it could not start: {reason_in_words(standing.detail)}"
         case "terminated":

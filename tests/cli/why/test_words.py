@@ -219,6 +219,11 @@ def test_a_held_child_is_held_by_somebody_since_a_time(tmp_path: Path) -> None:
             "a is down for 1m00s: it ended normally, and its restart type leaves it so.",
         ),
         (
+            [supervisor("root"), worker("root/a", last_exit="linked b shutdown", since=NOW - 60, **DOWN)],
+            "a is down for 1m00s: it was ended by its link with b, which was asked to stop, and its restart type leaves"
+            " it so.",
+        ),
+        (
             [supervisor("root"), worker("root/a", last_exit="start_failed exec ENOENT", since=NOW - 60, **DOWN)],
             "a is down for 1m00s: it could not start: its program cannot be executed: no such file or directory"
             " (ENOENT).",
