@@ -344,6 +344,30 @@ def test_shutdown_of_the_tree_fires_no_link() -> None:
     assert world.tell() == ["stop b shutdown", "stop a shutdown", "stop root shutdown", "end 0"]
 
 
+def half_down() -> World:
+    """y is linked with x, which is below s. When t dies s is to stop, and waits for u, who does not obey."""
+    x, u = bound("x", "y", ready=Notify()), worker("u")
+    world = up(bound("y"), one_for_all("g", worker("t"), one_for_one("s", x, intensity=9), u, intensity=9))
+    return world.every_fate("u", STUBBORN).kill("u")
+
+
+def test_worker_below_a_supervisor_that_is_to_stop_is_not_struck() -> None:
+    world = half_down()
+    world.kill("t")
+    assert (world.state("s"), world.state("x")) == (State.DOOMED, State.RUNNING)
+    before = fired(world)
+    world.kill("y")
+    assert fired(world) == before
+
+
+def test_worker_that_is_ready_when_its_supervisor_is_to_stop_is_not_linked() -> None:
+    world = half_down().every_fate("x", SLOW).kill("x").kill("t")
+    assert (world.state("s"), world.state("x")) == (State.DOOMED, State.STARTING)
+    before = fired(world)
+    world.become_ready("x").wait(5.0)
+    assert fired(world) == before
+
+
 def test_supervisor_that_gives_up_strikes_only_those_outside() -> None:
     world = World(
         one_for_one("root", bound("x", "b"), one_for_one("s", bound("a"), bound("b", "a"), intensity=0), intensity=9)

@@ -237,6 +237,12 @@ def test_watcher_that_is_being_stopped_is_told_as_long_as_it_lives() -> None:
     assert len(downs(world.kill("a"))) == 1
 
 
+def test_watcher_whose_process_has_ended_is_told_nothing() -> None:
+    world = World(one_for_one("root", worker("a"), watching("w", "a"), intensity=9))
+    world.every_fate("w", LEAVES_STUBBORN_REST).boot().kill("w").kill("a")
+    assert downs(world) == []
+
+
 def test_watcher_that_is_not_ready_is_told() -> None:
     tree = one_for_one("root", worker("a"), watching("w", "a", ready=Notify()), intensity=9)
     world = World(tree).boot().fate("w", SLOW).kill("w").kill("a")
