@@ -3,16 +3,17 @@
     actions = node.handle(events, now)
 
 The straight line of one death: the runtime reaps, `Exited` comes here, its supervisor decides (policy, intensity), and
-the actions (Spawn, Signal, Reply, Record, End) go back to be performed; what comes of them returns as events.
+the actions (Spawn, Signal, Tell, Reply, Record, End) go back to be performed; what comes of them returns as events.
 
-First every event of the batch is recorded as a fact, then follow the decisions: of two children that died in one sweep
-the second is known to be dead when the fate of the first is decided. The same events give the same actions.
+First every event of the batch is recorded as a fact, then exit signals run over links, then follow the decisions: of
+two children that died in one sweep the second is known to be dead when the fate of the first is decided. The same
+events give the same actions.
 """
 
 from collections.abc import Iterable
 from typing import assert_never
 
-from procsup.core import commands, life, reload
+from procsup.core import commands, life, links, reload
 from procsup.core.actions import Action
 from procsup.core.book import Book
 from procsup.core.calls import Call, DeleteChild, Refusal, Reload, RestartChild, StartChild, TerminateChild
@@ -27,6 +28,7 @@ from procsup.core.events import (
     JournalFailed,
     JournalResumed,
     OutputLost,
+    Requested,
     ShutdownRequested,
     SpawnFailed,
     Started,
@@ -34,6 +36,7 @@ from procsup.core.events import (
 )
 from procsup.core.spec import SupervisorSpec
 from procsup.core.supervisor import Supervisor
+from procsup.core.ties import is_alive
 
 HURRY_AFTER = 0.5
 """Seconds after the first request to shut down from which on another one hurries (DESIGN § 6)."""
@@ -56,6 +59,8 @@ class Node:
         book.now = now
         for event in events:
             self._record(event)
+        if book.deaths:
+            links.spread(book)
         book.drain()
         actions, book.actions = book.actions, []
         return actions
@@ -72,6 +77,11 @@ class Node:
     def named(self, name: str) -> Child | None:
         """The record of this name, wherever it is. O(1)."""
         return self._book.names.get(name)
+
+    def reachable(self, name: str) -> Child | None:
+        """The worker of this name, if it has a process that can be spoken to: for `send` and `whereis`. O(1)."""
+        child = self._book.names.get(name)
+        return child if child is not None and is_alive(child) else None
 
     def children(self) -> Iterable[Child]:
         """Every record, in no useful order."""
@@ -104,6 +114,8 @@ class Node:
                 life.spawn_failed(self._book, number, stage, errno)
             case Called(ref=ref, call=call):
                 self._call(ref, call)
+            case Requested(life=number, id=request_id, request=request):
+                links.requested(self._book, number, request_id, request)
             case OutputLost(life=number, lost=lost, errno=errno):
                 child = self._book.lives.get(number)
                 if child is not None:  # its life may be over, and somebody outside its group write on

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from procsup.core.readiness import AT_EXEC, Ready
+from procsup.core.readiness import AT_EXEC, OnChannel, Ready
 
 
 class Strategy(StrEnum):
@@ -88,6 +88,21 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Bonds:
+    """What a worker has to do with others: the names of those it is linked with and of those it monitors, whether it is
+    told of exit signals instead of being ended by them, and whether it asks for a channel.
+    """
+
+    links: tuple[str, ...] = ()
+    monitors: tuple[str, ...] = ()
+    trap_exits: bool = False
+    channel: bool = False
+
+
+UNBOUND = Bonds()
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSpec:
     """A worker: a leaf of the tree, one operating-system process and its group.
 
@@ -103,6 +118,13 @@ class WorkerSpec:
     normal_exits: frozenset[int | str] = NORMAL_EXITS
     ready: Ready = AT_EXEC
     start_timeout: StartTimeout = 60.0
+    bonds: Bonds = UNBOUND
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether it can be spoken to: who is to be told something needs no `channel` of its own."""
+        bonds = self.bonds
+        return bonds.channel or bonds.trap_exits or bool(bonds.monitors) or isinstance(self.ready, OnChannel)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from typing import assert_never
 
 from procsup import __version__
 from procsup.config.config import Config
-from procsup.core.actions import Action, Cancel, End, Record, Reply, Signal, Spawn
+from procsup.core.actions import Action, Cancel, End, Record, Reply, Retract, Signal, Spawn, Tell
 from procsup.core.events import (
     Booted,
     Emptied,
@@ -266,6 +266,8 @@ class Daemon:
                     self._reaper.signal(life, number)
             case Reply():
                 self._api.on_reply(action)
+            case Tell() | Retract():
+                pass  # no worker has a channel
             case End():
                 self._end = action
             case _:
