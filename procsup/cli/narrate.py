@@ -138,6 +138,9 @@ class Narrator:
                 return Told("procsup", f"cannot write the journal: {error_in_words(event.text('reason'))}", "bad")
             case "journal_resumed":
                 return Told("procsup", f"writes the journal again; events lost: {event.text('lost')}")
+            case "bad_message":
+                count = event.text("count")
+                return Told(who, f"misuses its channel ({count} times so far): {event.text('reason')}", "bad")
             case "daemon_stopped":
                 return _daemon_stopped(event)
             case _:

@@ -2,7 +2,7 @@
 
 What a key is called in the file, the spec's field is called too; a key that the file does not hold has the default of
 the field. The keys of a worker that say what it runs are fields of its `Program`; only `env_file` is none, but becomes
-part of `env`.
+part of `env`. Those that say what it has to do with others are fields of its `Bonds`.
 """
 
 from procsup.config import streams, values
@@ -43,8 +43,13 @@ PROGRAM: Keys = {
     "log": streams.log,
 }
 
+BONDS: Keys = {
+    "channel": values.yes_or_no,
+}
+
 WORKER: Keys = {
     **PROGRAM,
+    **BONDS,
     **AS_CHILD,
     "stop_signal": values.stop_signal,
     "normal_exits": values.normal_exits,

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from procsup.config.env_file import merged
-from procsup.config.keys import DAEMON, PROGRAM, SUPERVISOR, WORKER
+from procsup.config.keys import BONDS, DAEMON, PROGRAM, SUPERVISOR, WORKER
 from procsup.config.place import Place, key_text, shown
 from procsup.config.table import Keys, Row, read_table
-from procsup.core.spec import ChildSpec, Program, SupervisorSpec, WorkerSpec
+from procsup.core.spec import Bonds, ChildSpec, Program, SupervisorSpec, WorkerSpec
 
 _TOP = ("supervisor", "worker", "daemon")
 
@@ -156,5 +156,6 @@ def _worker(place: Place, name: str, row: Row) -> Node:
         program["env"] = merged((program.pop("env_file"), program.get("env", ())))
     shared = place.reading.shared
     defaults = {"command": (), "cwd": shared(place.document.folder)}
-    spec = WorkerSpec(name, shared(Program(**(defaults | program))), **found)
+    bonds: dict[str, Any] = {key: found.pop(key) for key in BONDS if key in found}
+    spec = WorkerSpec(name, shared(Program(**(defaults | program))), bonds=shared(Bonds(**bonds)), **found)
     return Node(place, spec, (), frozenset(row.values), frozenset(row.wrong))

@@ -24,6 +24,7 @@ from procsup.core.events import (
     Emptied,
     Event,
     Exited,
+    Garbled,
     JournalFailed,
     JournalResumed,
     OutputLost,
@@ -73,6 +74,13 @@ class Node:
         """The record of this name, wherever it is. O(1)."""
         return self._book.names.get(name)
 
+    def reachable(self, name: str) -> Child | None:
+        """The worker of this name, if it has a process that can be spoken to. O(1)."""
+        child = self._book.names.get(name)
+        if child is None or child.pid is None or child.ended is not None or child.state in _ENDED:
+            return None
+        return child
+
     def children(self) -> Iterable[Child]:
         """Every record, in no useful order."""
         return self._book.children.values()
@@ -112,6 +120,10 @@ class Node:
                 self._book.note("journal_failed", self.root, None, reason=errno)
             case JournalResumed(lost=lost):
                 self._book.note("journal_resumed", self.root, None, lost=lost)
+            case Garbled(life=number, count=count, why=why):
+                child = self._book.lives.get(number)
+                if child is not None:
+                    self._book.note("bad_message", child, None, count=count, reason=why)
             case TimePassed():
                 self._book.todo.append(self._expire)
             case ShutdownRequested(hurried=hurried, by=by):
@@ -156,3 +168,6 @@ class Node:
             book.todo.append(self._supervisor.hurry)
         if first is None and self.root.state in (State.STARTING, State.RUNNING):
             self._supervisor.cease(None, by=by)
+
+
+_ENDED = frozenset({State.EXITED, State.CLEARING})

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from procsup.core.readiness import AT_EXEC, Ready
+from procsup.core.readiness import AT_EXEC, OnChannel, Ready
 
 
 class Strategy(StrEnum):
@@ -88,6 +88,16 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Bonds:
+    """What a worker has to do with others: whether it asks for a channel."""
+
+    channel: bool = False
+
+
+UNBOUND = Bonds()
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerSpec:
     """A worker: a leaf of the tree, one operating-system process and its group.
 
@@ -103,6 +113,12 @@ class WorkerSpec:
     normal_exits: frozenset[int | str] = NORMAL_EXITS
     ready: Ready = AT_EXEC
     start_timeout: StartTimeout = 60.0
+    bonds: Bonds = UNBOUND
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether it can be spoken to."""
+        return self.bonds.channel or isinstance(self.ready, OnChannel)
 
 
 @dataclass(frozen=True, slots=True)

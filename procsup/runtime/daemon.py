@@ -23,10 +23,12 @@ from procsup import __version__
 from procsup.config.config import Config
 from procsup.core.actions import Action, Cancel, End, Record, Reply, Signal, Spawn
 from procsup.core.events import (
+    BecameReady,
     Booted,
     Emptied,
     Event,
     Exited,
+    Garbled,
     JournalFailed,
     JournalResumed,
     OutputLost,
@@ -50,6 +52,7 @@ from procsup.runtime.logfile import LogFiles
 from procsup.runtime.loop import READ, Loop
 from procsup.runtime.output import OnLines, Outputs
 from procsup.runtime.places import Places
+from procsup.runtime.post import Post
 from procsup.runtime.reap import Death, Reaper
 from procsup.runtime.spawn import Spawner, SpawnFailure, Stdio, errno_name
 from procsup.wire.decode import JSON
@@ -142,6 +145,8 @@ class Daemon:
             lambda lost: self._events.append(JournalResumed(lost)),
         )
         self._outputs = Outputs(self._loop, places.log_dir, log_files, self._lose, on_lines)
+        self._post = Post(self._loop, self._node.reachable, self._has_said_ready, self._garbled)
+        self._channels = self._post.channels
         self._api = Api(
             self._node,
             self._reaper,
@@ -176,6 +181,7 @@ class Daemon:
             kill_marked(self._mark)
         self._tidy()
         self._outputs.close()
+        self._channels.close()
         self._dispatcher.close()
         self._remains.close()
         self._control.close()
@@ -239,6 +245,7 @@ class Daemon:
             self._events.append(self._exited(death))
 
     def _exited(self, death: Death) -> Exited:
+        self._channels.end(death.life)
         tail = self._outputs.drain(death.life)
         if death.gone:
             self._outputs.end(death.life)
@@ -273,13 +280,26 @@ class Daemon:
         program = action.spec.program
         try:
             stdio = self._outputs.open(action.life, action.path, program)
+            if action.spec.has_channel:
+                stdio = self._with_channel(action, stdio)
         except SpawnFailure as failure:
-            self._results.append(SpawnFailed(action.life, failure.stage, errno_name(failure.errno)))
+            self._has_spawned(action, 0, failure.stage, failure.errno)
             return
         try:
             self._start(action, stdio)
         finally:
             self._outputs.release(stdio)
+
+    def _with_channel(self, action: Spawn, stdio: Stdio) -> Stdio:
+        """Raises:
+        SpawnFailure: "channel"; nothing stays open.
+        """
+        try:
+            mailbox, outbox = self._channels.open(action.life, action.path)
+        except SpawnFailure:
+            self._outputs.release(stdio)
+            raise
+        return stdio._replace(mailbox=mailbox, outbox=outbox)
 
     def _start(self, action: Spawn, stdio: Stdio) -> None:
         """At once, or by the spawner process, which will tell."""
@@ -290,11 +310,11 @@ class Daemon:
             self._has_spawned(action, 0, "cgroup", error.errno or 0)
             return
         if cgroup >= 0 or not self._spawner.is_plain(program):
-            order = self._spawner.order(program, action.path, action.starts)
+            order = self._spawner.order(program, action.path, action.starts, stdio.has_channel)
             told = functools.partial(self._has_spawned, action)
-            self._dispatcher.dispatch(action.life, order, (*self._spawner.descriptors(stdio), *_real(cgroup)), told)
-            for fd in _real(cgroup):
-                os.close(fd)
+            self._dispatcher.dispatch(action.life, order, self._spawner.descriptors(stdio), told, cgroup)
+            if cgroup >= 0:
+                os.close(cgroup)
             return
         try:
             self._has_spawned(action, self._spawner.spawn(program, action.path, action.starts, stdio), "", 0)
@@ -304,6 +324,7 @@ class Daemon:
     def _has_spawned(self, action: Spawn, pid: int, stage: str, number: int) -> None:
         if stage:
             self._outputs.end(action.life)
+            self._channels.end(action.life)
             self._remains.forget(action.life, None)
             self._results.append(SpawnFailed(action.life, stage, errno_name(number)))
             return
@@ -312,6 +333,12 @@ class Daemon:
 
     def _lose(self, life: int, lost: int, errno: str) -> None:
         self._events.append(OutputLost(life, lost, errno))
+
+    def _has_said_ready(self, life: int) -> None:
+        self._events.append(BecameReady(life))
+
+    def _garbled(self, life: int, count: int, why: str) -> None:
+        self._events.append(Garbled(life, count, why))
 
     def _publish(self) -> None:
         """Tell of what was recorded since the last turn."""
@@ -373,10 +400,6 @@ class Daemon:
 
 def _disregard() -> None:
     """Nothing is to be done, least of all to die and leave the workers alone. HUP comes when a terminal is closed."""
-
-
-def _real(fd: int) -> tuple[int, ...]:
-    return (fd,) if fd >= 0 else ()
 
 
 def _journal_event(record: Record, wall: float, mono: float) -> JournalEvent:

@@ -43,12 +43,17 @@ class _Errand:
     life: int
     order: bytes
     fds: Sequence[int]
+    cgroup: int
     done: Done
     copies: dict[int, int]
     attempts: int = 0
     report: int = -1
     told: bytes = b""
     is_unwanted: bool = False
+
+    @property
+    def cgroups(self) -> tuple[int, ...]:
+        return (self.cgroup,) if self.cgroup >= 0 else ()
 
 
 class Dispatcher:
@@ -71,14 +76,14 @@ class Dispatcher:
         """The spawner's, or 0 when there is none."""
         return self._pid
 
-    def dispatch(self, life: int, order: Order, fds: Sequence[int], done: Done) -> None:
-        """Have it executed. `fds` (stdin, stdout, stderr and, perhaps, cgroup) stay the caller's. The loop will call
-        `done`.
+    def dispatch(self, life: int, order: Order, fds: Sequence[int], done: Done, cgroup: int = -1) -> None:
+        """Have it executed. `fds` are what the worker has from 0 on; they and `cgroup` stay the caller's. The loop will
+        call `done`.
         """
-        errand = _Errand(life, marshal.dumps(tuple(order)), fds, done, {})
+        errand = _Errand(life, marshal.dumps(tuple(order)), fds, cgroup, done, {})
         self._errands[life] = errand
         try:
-            for fd in set(fds):
+            for fd in {*fds, *errand.cgroups}:
                 errand.copies[fd] = os.dup(fd)
         except OSError as error:
             self._fail(errand, "pipe", error.errno or 0)
@@ -149,10 +154,10 @@ class Dispatcher:
         try:
             order = os.memfd_create("order", os.MFD_CLOEXEC)
             os.write(order, errand.order)
-            fds = [report_write, order, *(errand.copies[fd] for fd in errand.fds)]
+            fds = [report_write, order, *(errand.copies[fd] for fd in (*errand.fds, *errand.cgroups))]
             self._loop.watch(report_read, READ, lambda mask: self._hear(errand))
             try:
-                send_descriptors(spawner, b"%d" % len(fds), fds)
+                send_descriptors(spawner, b"%d %d" % (len(fds), len(errand.fds)), fds)
             except OSError:
                 self._loop.forget(report_read)
                 raise

@@ -18,11 +18,12 @@ import socket
 from collections.abc import Callable
 from typing import Literal, NamedTuple, NoReturn
 
+from procsup.runtime import seats
 from procsup.runtime.passing import receive_descriptors
 from procsup.runtime.syscalls import fork_sibling
 
-PIECES = 6
-"""Descriptors of an order at most: report, order, stdin, stdout, stderr and cgroup."""
+PIECES = 8
+"""Descriptors of an order at most: report, order, cgroup, and the worker's own: its standard three and its channel."""
 
 _NOT_EXECUTED = 127
 
@@ -61,28 +62,31 @@ def main() -> None:
     """Take orders until the daemon hangs up."""
     orders = socket.socket(fileno=0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    seats.occupy()
     while True:
         word, fds = receive_descriptors(orders, PIECES)
         if not word:
             return
-        if len(fds) == int(word):
-            _obey(fds)
+        count, own = map(int, word.split())
+        if len(fds) == count:
+            _obey(fds, own)
         elif fds:  # we may have no more
             _tell(fds[0], _failed("spawner", errno.EMFILE))
         for fd in fds:
             os.close(fd)
 
 
-def _obey(fds: list[int]) -> None:
+def _obey(fds: list[int], own: int) -> None:
+    """`own` of the descriptors are the worker's."""
     report, order, *rest = fds
-    cgroup = rest[3] if len(rest) > 3 else -1
+    cgroup = rest[own] if len(rest) > own else -1
     try:
         pid, is_inside = _fork(cgroup)
     except OSError as error:
         _tell(report, _failed("fork", error.errno or 0))
         return
     if pid == 0:
-        _execute(report, order, rest[:3], -1 if is_inside else cgroup)
+        _execute(report, order, rest[:own], -1 if is_inside else cgroup)
     _tell(report, b"pid %d\n" % pid)  # the child says so too: one of us may be killed before
 
 
@@ -103,11 +107,11 @@ def _fork(cgroup: int) -> tuple[int, bool]:
     return fork_sibling(), cgroup < 0
 
 
-def _execute(report: int, order_fd: int, stdio: list[int], cgroup: int) -> NoReturn:
+def _execute(report: int, order_fd: int, own: list[int], cgroup: int) -> NoReturn:
     """In the child. It enters the cgroup, unless that is -1. If nobody hears its pid, nothing is executed."""
     try:
         os.write(report, b"pid %d\n" % os.getpid())
-        for target, fd in enumerate(stdio):  # first of all: 0 is the socket whose end tells of the spawner's death
+        for target, fd in enumerate(own):  # first of all: 0 is the socket whose end tells of the spawner's death
             os.dup2(fd, target)
         if cgroup >= 0:
             _attempt("cgroup", _enter, cgroup)

@@ -35,6 +35,8 @@ lost_output     output of a worker begins to be lost, as it cannot be written: b
                 reason; told at most once in a second
 journal_failed  the journal cannot be written: reason. Events are kept in memory, while there is room
 journal_resumed it can be written again, and what was kept is written: lost (how many events are not in it)
+bad_message     over its channel a worker says what is no message, or it does not read what it is told: count (so far),
+                reason (of the last one); told at the first, the 10th, the 100th of a life
 daemon_stopped  the tree is down: status (exit status), reason
 
 What follows from an event names it as its cause, directly or through others; an event without a cause came from

@@ -69,6 +69,7 @@ CAUSES: dict[str, set[str | None]] = {
     "held": {None},
     "released": {None},
     "lost_output": {None},
+    "bad_message": {None},
     "child_added": {None},
     "daemon_started": {None},
     "daemon_stopped": {"exited", "stopped", "start_failed"},
