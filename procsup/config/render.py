@@ -11,7 +11,9 @@ The JSON is stable: keys may be added, none changes its meaning.
     WORKER       {"type": "worker", "name", "command": [WORD, ...], "cwd", "env": [NAME, ...], "inherit_env", "user",
                  "group", "umask": "027", "nice", "limits": {RESOURCE: {"soft": LIMIT, "hard": LIMIT}}, "stdin",
                  "stdout", "stderr", "log": {"max_bytes", "backups", "timestamps"}, CHILD, "stop_signal",
-                 "normal_exits": [CODE or "SIGNAL", ...]}; user, group, umask and nice are null when the daemon's
+                 "normal_exits": [CODE or "SIGNAL", ...], "target", "args", "channel"}; user, group, umask and nice are
+                 null when the daemon's. Of a target, "package.module:function", args is a list or an object, and
+                 command shows it too; of a command both are null
     LIMIT        a number in the unit of setrlimit(2), "unlimited", or null when the daemon's
     CHILD        "restart", "significant", "shutdown": seconds, "brutal_kill" or "infinity"; all null on the root
 
@@ -191,6 +193,9 @@ def _worker(spec: WorkerSpec) -> dict[str, Json]:
         "type": "worker",
         "name": spec.name,
         "command": list(program.command),
+        "target": program.target.function if program.target is not None else None,
+        "args": json.loads(program.target.arguments) if program.target is not None else None,
+        "channel": spec.has_channel,
         "cwd": program.cwd,
         "env": [name for name, _ in program.env],
         "inherit_env": program.inherit_env,

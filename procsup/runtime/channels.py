@@ -46,6 +46,8 @@ OnComplaint = Callable[[int, int, str], None]
 class _Hearing(Enum):
     """How it is with a worker's outbox. Only WATCHED ones are in the epoll set."""
 
+    UNBORN = "unborn"
+    """It may speak already, but the tree does not know yet that it runs."""
     WATCHED = "watched"
     WAITING = "waiting"
     """Whole lines of it are left; it waits for its turn."""
@@ -81,7 +83,6 @@ class Channels:
             its_mailbox, mailbox, outbox, its_outbox = opened
             os.set_blocking(mailbox, False)
             os.set_blocking(outbox, False)
-            self._epoll.register(outbox, READ)
         except OSError as error:
             for fd in opened:
                 os.close(fd)
@@ -89,6 +90,12 @@ class Channels:
         channel = _Channel(life, worker, mailbox, outbox)
         self._lives[life] = self._by_fd[mailbox] = self._by_fd[outbox] = channel
         return its_mailbox, its_outbox
+
+    def listen(self, life: int) -> None:
+        """The worker is known to run: what it says can be answered."""
+        channel = self._lives.get(life)
+        if channel is not None and channel.hearing is _Hearing.UNBORN:
+            self._settle(channel)
 
     def is_open(self, life: int) -> bool:
         """Whether this life can be written to. That the worker has closed its end is seen by writing only."""
@@ -310,7 +317,7 @@ class _Channel:
         self.worker = worker
         self.mailbox = mailbox
         self.outbox = outbox
-        self.hearing = _Hearing.WATCHED
+        self.hearing = _Hearing.UNBORN
         self.unwritten = bytearray()
         self.is_awaited = False
         """Its mailbox is in the epoll set, until there is room."""

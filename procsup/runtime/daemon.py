@@ -137,6 +137,7 @@ class Daemon:
         self._spawner = Spawner(initial_environment(), self._mark, self._loop.wakeup_fd)
         self._spawner.raise_limit()
         self._dispatcher = Dispatcher(self._loop, self._spawner.start_spawner)
+        self._warm_dispatcher = Dispatcher(self._loop, self._start_warm_server, is_kept=True)
         self._remains = strongest_remains(link, self._mark)
         self._reaper = Reaper(self._loop, self._is_empty, self._remains)
         self._journal = Journal(
@@ -183,6 +184,7 @@ class Daemon:
         self._outputs.close()
         self._channels.close()
         self._dispatcher.close()
+        self._warm_dispatcher.close()
         self._remains.close()
         self._control.close()
         self._journal.close()
@@ -234,6 +236,10 @@ class Daemon:
         return self._node.next_deadline(), self._reaper.next_poll(), self._outputs.next_poll()
 
     def _take_results(self) -> None:
+        """What a worker says is listened to once the node is told that it runs."""
+        for result in self._results:
+            if isinstance(result, Started):
+                self._channels.listen(result.life)
         self._events += self._results
         self._results.clear()
 
@@ -265,9 +271,10 @@ class Daemon:
                 self._spawn(action)
             case Cancel(life=life):
                 self._dispatcher.cancel(life)
+                self._warm_dispatcher.cancel(life)
             case Signal(life=life, signal=name):
                 number = signal_number(name)
-                if number != signal.SIGKILL or not self._dispatcher.kill(life):
+                if number != signal.SIGKILL or not (self._dispatcher.kill(life) or self._warm_dispatcher.kill(life)):
                     self._reaper.signal(life, number)
             case Reply():
                 self._api.on_reply(action)
@@ -312,7 +319,8 @@ class Daemon:
         if cgroup >= 0 or not self._spawner.is_plain(program):
             order = self._spawner.order(program, action.path, action.starts, stdio.has_channel)
             told = functools.partial(self._has_spawned, action)
-            self._dispatcher.dispatch(action.life, order, self._spawner.descriptors(stdio), told, cgroup)
+            dispatcher = self._dispatcher if program.target is None else self._warm_dispatcher
+            dispatcher.dispatch(action.life, order, self._spawner.descriptors(stdio), told, cgroup)
             if cgroup >= 0:
                 os.close(cgroup)
             return
@@ -320,6 +328,10 @@ class Daemon:
             self._has_spawned(action, self._spawner.spawn(program, action.path, action.starts, stdio), "", 0)
         except SpawnFailure as failure:
             self._has_spawned(action, 0, failure.stage, failure.errno)
+
+    def _start_warm_server(self, stdin: int) -> int:
+        folder = os.path.dirname(self._config.file)
+        return self._spawner.start_warm_server(stdin, folder, self._config.daemon.preload)
 
     def _has_spawned(self, action: Spawn, pid: int, stage: str, number: int) -> None:
         if stage:

@@ -57,11 +57,15 @@ class _Errand:
 
 
 class Dispatcher:
-    """`start` starts a spawner whose standard input is the descriptor that it is given; its pid."""
+    """`start` starts a spawner whose standard input is the descriptor that it is given; its pid. One that `is_kept` and
+    has been of use is started again as soon as it is gone, so that the next order need not wait for that.
+    """
 
-    def __init__(self, loop: Loop, start: Callable[[int], int]) -> None:
+    def __init__(self, loop: Loop, start: Callable[[int], int], *, is_kept: bool = False) -> None:
         self._loop = loop
         self._start = start
+        self._is_kept = is_kept
+        self._has_served = False
         self._socket: socket.socket | None = None
         self._pid = 0
         self._errands: dict[int, _Errand] = {}
@@ -177,6 +181,7 @@ class Dispatcher:
         pid, stage, number = _understood(errand.told)
         if pid or is_all:
             self._unheard.discard(errand)
+        self._has_served = self._has_served or bool(pid)
         if is_all:
             self._conclude(errand, pid, stage, number)
         elif errand.is_unwanted:
@@ -204,7 +209,7 @@ class Dispatcher:
                 return
             else:
                 stage, number = "spawner", errno.ECHILD
-        if pid and not stage and errand.is_unwanted and not has_executed(pid):
+        if pid and not stage and errand.is_unwanted and not (b"runs" in errand.told or has_executed(pid)):
             stage, number = "spawner", errno.ECANCELED
         if pid and stage:
             wait_for(pid)  # it is ending, or has ended
@@ -248,6 +253,10 @@ class Dispatcher:
 
     def _begin_anew(self) -> None:
         self._lose_spawner()
+        if self._is_kept and self._has_served:
+            self._has_served = False
+            with contextlib.suppress(OSError):  # the next order will try again, and fail
+                self._socket = self._start_spawner()
         self._send()
 
     def _lose_spawner(self) -> None:

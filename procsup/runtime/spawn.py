@@ -48,6 +48,13 @@ _CROWDED = 512
 """Number of a descriptor from which on to spawn from the lean thread: it costs a switch of threads there and back."""
 
 
+_ABOVE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+"""The folder from which procsup is imported."""
+
+_ROOM = 4096
+"""Bytes more in the environment of the warm server: for what its children are to show there."""
+
+
 class Stdio(NamedTuple):
     """The descriptors that become a worker's standard input, output and error, where -1 stands for /dev/null; and the
     two of its channel, if it has one.
@@ -99,7 +106,8 @@ class Spawner:
 
     def is_plain(self, program: Program) -> bool:
         """Whether `spawn` can do all that it asks for; if not, the spawner process can."""
-        return program.user is None and program.group is None and program.nice is None and not program.limits
+        needs_fork = program.user is not None or program.group is not None or program.nice is not None or program.limits
+        return not needs_fork and program.target is None
 
     def spawn(self, program: Program, path: str, starts: int, stdio: Stdio) -> int:
         """Execute `program` as leader of a session of its own; its pid.
@@ -136,6 +144,7 @@ class Spawner:
             group=program.group,
             nice=program.nice,
             limits=tuple((_RESOURCES[name], soft, hard) for name, (soft, hard) in program.limits),
+            target=None if program.target is None else (program.target.function, program.target.arguments),
         )
 
     def descriptors(self, stdio: Stdio) -> list[int]:
@@ -148,9 +157,16 @@ class Spawner:
         Raises:
             OSError
         """
-        above = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        code = f"import sys; sys.path.insert(0, {above!r}); from procsup.runtime.spawner import main; main()"
-        program = Program((sys.executable, "-S", "-E", "-P", "-c", code))
+        code = f"import sys; sys.path.insert(0, {_ABOVE!r}); from procsup.runtime.spawner import main; main()"
+        return self._start(Program((sys.executable, "-S", "-E", "-P", "-c", code)), stdin)
+
+    def start_warm_server(self, stdin: int, folder: str, modules: Sequence[str]) -> int:
+        """The same, of the one that imports these modules, also from this folder, and forks targets."""
+        code = f"import sys; sys.path.append({_ABOVE!r}); from procsup.runtime.warm import main; main()"
+        room = (("PROCSUP_ROOM", "." * _ROOM),)
+        return self._start(Program((sys.executable, "-P", "-c", code, folder, *modules), folder, room), stdin)
+
+    def _start(self, program: Program, stdin: int) -> int:
         try:
             return self.spawn(program, "", 0, Stdio(stdin, -1, 2))
         except SpawnFailure as failure:

@@ -46,6 +46,7 @@ class Exchange:
     def open(self, life: int) -> None:
         self.ends[life] = self.channels.open(life, f"root/w{life}")
         os.set_blocking(self.ends[life][1], False)
+        self.channels.listen(life)
 
     def say(self, life: int, data: bytes) -> None:
         """As the worker: write all of it, while the loop turns."""
@@ -140,6 +141,15 @@ def test_what_is_no_message_is_complained_of_and_the_next_one_is_heard(
     [(life, count, told)] = exchange.complaints
     assert (life, count) == (1, 1)
     assert why in told
+
+
+def test_what_is_said_before_anybody_listens_is_heard_then(exchange: Exchange) -> None:
+    exchange.ends[1] = exchange.channels.open(1, "root/a")
+    os.write(exchange.ends[1][1], READY)
+    exchange.loop.turn(0)
+    assert exchange.heard == []
+    exchange.channels.listen(1)
+    exchange.turn_until(lambda: exchange.heard)
 
 
 def test_the_longest_message_is_heard(exchange: Exchange) -> None:
