@@ -8,6 +8,7 @@ part of `env`, and `args` a part of `target`. Those that say what it has to do w
 from procsup.config import streams, targets, values
 from procsup.config.env_file import env_files
 from procsup.config.limits import limits
+from procsup.config.ready import ready
 from procsup.config.table import Keys
 from procsup.core.spec import AutoShutdown, Restart, Strategy
 
@@ -46,13 +47,18 @@ PROGRAM: Keys = {
 }
 
 BONDS: Keys = {
+    "links": values.names,
+    "monitors": values.names,
+    "trap_exits": values.yes_or_no,
     "channel": values.yes_or_no,
 }
 
 WORKER: Keys = {
     **PROGRAM,
-    **BONDS,
     **AS_CHILD,
+    **BONDS,
+    "ready": ready,
+    "start_timeout": values.start_timeout,
     "stop_signal": values.stop_signal,
     "normal_exits": values.normal_exits,
 }

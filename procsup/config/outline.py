@@ -15,6 +15,7 @@ from typing import Any
 from procsup.config.env_file import merged
 from procsup.config.keys import BONDS, DAEMON, PROGRAM, SUPERVISOR, WORKER
 from procsup.config.place import Place, key_text, shown
+from procsup.config.start import check_start
 from procsup.config.table import Keys, Row, read_table
 from procsup.core.spec import Bonds, ChildSpec, Program, SupervisorSpec, Target, WorkerSpec
 
@@ -159,7 +160,10 @@ def _worker(place: Place, name: str, row: Row) -> Node:
         program |= {"command": (function,), "target": shared(Target(function, arguments))}
     defaults = {"command": (), "cwd": shared(place.document.folder)}
     bonds: dict[str, Any] = {key: found.pop(key) for key in BONDS if key in found}
-    spec = WorkerSpec(name, shared(Program(**(defaults | program))), bonds=shared(Bonds(**bonds)), **found)
+    if bonds:
+        found["bonds"] = shared(Bonds(**bonds))
+    spec = WorkerSpec(name, shared(Program(**(defaults | program))), **found)
+    check_start(place, spec, row)
     return Node(place, spec, (), frozenset(row.values), frozenset(row.wrong))
 
 

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from procsup.core.calls import Call
+from procsup.core.messages import RequestId
 from procsup.core.reason import WorkerExit
+from procsup.core.requests import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,17 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
+class Requested:
+    """A worker asks, after Started of this life; one Answer with this `id` is told to it, unless that is None. What it
+    asked before it ended comes before Exited.
+    """
+
+    life: int
+    id: RequestId | None
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
 class ShutdownRequested:
     """TERM, INT or the command. One that is `hurried`, or comes more than HURRY_AFTER seconds after the first, sets the
     shutdown times to zero. `by` is recorded: "uid 1000", "SIGTERM", "guardian_died", "bug", or "".
@@ -131,6 +144,7 @@ Event = (
     | JournalResumed
     | Garbled
     | Called
+    | Requested
     | ShutdownRequested
     | TimePassed
 )

@@ -3,16 +3,17 @@
     actions = node.handle(events, now)
 
 The straight line of one death: the runtime reaps, `Exited` comes here, its supervisor decides (policy, intensity), and
-the actions (Spawn, Signal, Reply, Record, End) go back to be performed; what comes of them returns as events.
+the actions (Spawn, Signal, Tell, Reply, Record, End) go back to be performed; what comes of them returns as events.
 
-First every event of the batch is recorded as a fact, then follow the decisions: of two children that died in one sweep
-the second is known to be dead when the fate of the first is decided. The same events give the same actions.
+First every event of the batch is recorded as a fact, then exit signals run over links, then follow the decisions: of
+two children that died in one sweep the second is known to be dead when the fate of the first is decided. The same
+events give the same actions.
 """
 
 from collections.abc import Iterable
 from typing import assert_never
 
-from procsup.core import commands, life
+from procsup.core import commands, life, links
 from procsup.core.actions import Action
 from procsup.core.book import Book
 from procsup.core.calls import Call, DeleteChild, Refusal, RestartChild, StartChild, TerminateChild
@@ -28,6 +29,7 @@ from procsup.core.events import (
     JournalFailed,
     JournalResumed,
     OutputLost,
+    Requested,
     ShutdownRequested,
     SpawnFailed,
     Started,
@@ -35,6 +37,7 @@ from procsup.core.events import (
 )
 from procsup.core.spec import SupervisorSpec
 from procsup.core.supervisor import Supervisor
+from procsup.core.ties import is_alive
 
 HURRY_AFTER = 0.5
 """Seconds after the first request to shut down from which on another one hurries (DESIGN § 6)."""
@@ -57,6 +60,8 @@ class Node:
         book.now = now
         for event in events:
             self._record(event)
+        if book.deaths:
+            links.spread(book)
         book.drain()
         actions, book.actions = book.actions, []
         return actions
@@ -75,11 +80,9 @@ class Node:
         return self._book.names.get(name)
 
     def reachable(self, name: str) -> Child | None:
-        """The worker of this name, if it has a process that can be spoken to. O(1)."""
+        """The worker of this name, if it has a process that can be spoken to: for `send` and `whereis`. O(1)."""
         child = self._book.names.get(name)
-        if child is None or child.pid is None or child.ended is not None or child.state in _ENDED:
-            return None
-        return child
+        return child if child is not None and is_alive(child) else None
 
     def children(self) -> Iterable[Child]:
         """Every record, in no useful order."""
@@ -112,6 +115,8 @@ class Node:
                 life.spawn_failed(self._book, number, stage, errno)
             case Called(ref=ref, call=call):
                 self._call(ref, call)
+            case Requested(life=number, id=request_id, request=request):
+                links.requested(self._book, number, request_id, request)
             case OutputLost(life=number, lost=lost, errno=errno):
                 child = self._book.lives.get(number)
                 if child is not None:  # its life may be over, and somebody outside its group write on
@@ -168,6 +173,3 @@ class Node:
             book.todo.append(self._supervisor.hurry)
         if first is None and self.root.state in (State.STARTING, State.RUNNING):
             self._supervisor.cease(None, by=by)
-
-
-_ENDED = frozenset({State.EXITED, State.CLEARING})

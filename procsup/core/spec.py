@@ -101,8 +101,13 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Bonds:
-    """What a worker has to do with others: whether it asks for a channel."""
+    """What a worker has to do with others: the names of those it is linked with and of those it monitors, whether it is
+    told of exit signals instead of being ended by them, and whether it asks for a channel.
+    """
 
+    links: tuple[str, ...] = ()
+    monitors: tuple[str, ...] = ()
+    trap_exits: bool = False
     channel: bool = False
 
 
@@ -129,8 +134,10 @@ class WorkerSpec:
 
     @property
     def has_channel(self) -> bool:
-        """Whether it can be spoken to."""
-        return self.bonds.channel or self.program.target is not None or isinstance(self.ready, OnChannel)
+        """Whether it can be spoken to: who is to be told something needs no `channel` of its own."""
+        bonds = self.bonds
+        is_asked_for = bonds.channel or self.program.target is not None
+        return is_asked_for or bonds.trap_exits or bool(bonds.monitors) or isinstance(self.ready, OnChannel)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,14 @@ class Channels:
         if not self._write(life, line, 2 * MAX_UNREAD):
             self.complain(life, "cannot tell it anything more: its mailbox is full")
 
+    def retract(self, life: int, beginning: bytes) -> None:
+        """Drop the lines that begin so and of which nothing was written yet."""
+        channel = self._lives.get(life)
+        if channel is None:
+            return
+        while (at := channel.unwritten.find(b"\n" + beginning)) >= 0:
+            del channel.unwritten[at + 1 : channel.unwritten.index(b"\n", at + 1) + 1]
+
     def complain(self, life: int, why: str) -> None:
         """The worker has said what is no message, or the like."""
         channel = self._lives[life]

@@ -21,9 +21,8 @@ from typing import assert_never
 
 from procsup import __version__
 from procsup.config.config import Config
-from procsup.core.actions import Action, Cancel, End, Record, Reply, Signal, Spawn
+from procsup.core.actions import Action, Cancel, End, Record, Reply, Retract, Signal, Spawn, Tell
 from procsup.core.events import (
-    BecameReady,
     Booted,
     Emptied,
     Event,
@@ -146,7 +145,7 @@ class Daemon:
             lambda lost: self._events.append(JournalResumed(lost)),
         )
         self._outputs = Outputs(self._loop, places.log_dir, log_files, self._lose, on_lines)
-        self._post = Post(self._loop, self._node.reachable, self._has_said_ready, self._garbled)
+        self._post = Post(self._loop, self._node.reachable, self._events.append, self._garbled)
         self._channels = self._post.channels
         self._api = Api(
             self._node,
@@ -278,6 +277,10 @@ class Daemon:
                     self._reaper.signal(life, number)
             case Reply():
                 self._api.on_reply(action)
+            case Tell(life=life, message=message):
+                self._post.tell(life, message)
+            case Retract(life=life, ref=ref):
+                self._post.retract(life, ref)
             case End():
                 self._end = action
             case _:
@@ -345,9 +348,6 @@ class Daemon:
 
     def _lose(self, life: int, lost: int, errno: str) -> None:
         self._events.append(OutputLost(life, lost, errno))
-
-    def _has_said_ready(self, life: int) -> None:
-        self._events.append(BecameReady(life))
 
     def _garbled(self, life: int, count: int, why: str) -> None:
         self._events.append(Garbled(life, count, why))

@@ -12,8 +12,10 @@ from procsup.core.node import Node
 from procsup.core.reason import FailedToStartChild, StartFailure
 from procsup.core.spec import Restart as RestartType
 from tests.core.runs import (
+    ASKING,
     CHILD_CALLS,
     COMMANDS,
+    NO_BONDS,
     PEACEFUL_FATES,
     PEACEFUL_STEPS,
     SHUT_DOWN,
@@ -22,7 +24,7 @@ from tests.core.runs import (
     runs,
 )
 
-EVERYTHING = runs(COMMANDS, CHILD_CALLS, SHUT_DOWN)
+EVERYTHING = runs(COMMANDS, CHILD_CALLS, ASKING, SHUT_DOWN)
 
 
 @given(runs())
@@ -32,6 +34,11 @@ def test_deaths_and_failed_starts_break_no_law(run: Run) -> None:
 
 @given(runs(COMMANDS))
 def test_commands_break_no_law(run: Run) -> None:
+    play(run).finish()
+
+
+@given(runs(ASKING))
+def test_requests_of_workers_break_no_law(run: Run) -> None:
     play(run).finish()
 
 
@@ -72,7 +79,7 @@ def test_every_permanent_child_of_a_running_supervisor_runs_unless_an_operator_i
             assert child.state is State.RUNNING or isinstance(child.last_exit, StartFailure)
 
 
-@given(runs(COMMANDS, world=PEACEFUL_STEPS, fates=PEACEFUL_FATES))
+@given(runs(COMMANDS, world=PEACEFUL_STEPS, fates=PEACEFUL_FATES, bonds=NO_BONDS))
 def test_commands_alone_never_enter_a_window(run: Run) -> None:
     world = play(run)
     assert not {"restarting", "gave_up", "escalated"} & {record.event for record in world.records}
