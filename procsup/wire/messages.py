@@ -62,6 +62,9 @@ FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
 }
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def encode(message: Mapping[str, object]) -> bytes:
     """A line.
 
@@ -69,7 +72,7 @@ def encode(message: Mapping[str, object]) -> bytes:
         TypeError, ValueError: it is not JSON.
         ValueError: the line would be too long.
     """
-    line = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    line = _ENCODER.encode(message).encode() + b"\n"
     if len(line) > MAX_LINE:
         raise ValueError(f"cannot write the message: as JSON it has {len(line)} bytes, at most {MAX_LINE} are possible")
     return line
@@ -82,7 +85,7 @@ def parse(line: bytes, schema: Mapping[str, Mapping[str, tuple[type, ...]]]) -> 
         ValueError: it is none; the text says why.
     """
     try:
-        message = json.loads(line)
+        message = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"cannot read the message: not JSON: {error}") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
