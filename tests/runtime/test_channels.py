@@ -233,6 +233,21 @@ def test_the_daemons_own_words_have_room_beside_and_are_lost_in_the_end(exchange
     assert "its mailbox is full" in exchange.complaints[0][2]
 
 
+def test_a_line_that_was_not_written_can_be_retracted(exchange: Exchange) -> None:
+    exchange.open(1)
+    filler = b"x" * 9999 + b"\n"
+    for _ in range(10):
+        exchange.channels.tell(1, filler)
+    for ref in (1, 11, 1, 2):
+        exchange.channels.tell(1, b'{"type":"down","ref":%d,"name":"b"}\n' % ref)
+    exchange.channels.retract(1, b'{"type":"down","ref":1,')
+    told = exchange.read_all(1, 10 * len(filler) + 1)
+    while told.count(b"\n") < 12:
+        told += exchange.read(1)
+    refs = [json.loads(line)["ref"] for line in told.splitlines()[10:]]
+    assert refs == [11, 2]
+
+
 def test_who_does_not_read_its_answers_is_not_listened_to(exchange: Exchange) -> None:
     exchange.open(1)
     line = b"x" * 9999 + b"\n"
