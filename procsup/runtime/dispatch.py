@@ -177,11 +177,11 @@ class Dispatcher:
         self._unheard.add(errand)
 
     def _hear(self, errand: _Errand) -> None:
-        is_all = self._listen(errand)
+        is_all = self._listen(errand) or _runs(errand)  # it need not end then: what a target forks may hold the pipe
         pid, stage, number = _understood(errand.told)
         if pid or is_all:
             self._unheard.discard(errand)
-        self._has_served = self._has_served or bool(pid)
+        self._has_served = self._has_served or _runs(errand)
         if is_all:
             self._conclude(errand, pid, stage, number)
         elif errand.is_unwanted:
@@ -209,7 +209,7 @@ class Dispatcher:
                 return
             else:
                 stage, number = "spawner", errno.ECHILD
-        if pid and not stage and errand.is_unwanted and not (b"runs" in errand.told or has_executed(pid)):
+        if pid and not stage and errand.is_unwanted and not (_runs(errand) or has_executed(pid)):
             stage, number = "spawner", errno.ECANCELED
         if pid and stage:
             wait_for(pid)  # it is ending, or has ended
@@ -274,6 +274,11 @@ def _end(errand: _Errand) -> None:
     if pid:
         with contextlib.suppress(PermissionError):  # it has just executed a program of another user's
             os.kill(pid, signal.SIGKILL)
+
+
+def _runs(errand: _Errand) -> bool:
+    """Of a target, which executes nothing: its function is being called."""
+    return b"runs\n" in errand.told
 
 
 def _understood(told: bytes) -> tuple[int, str, int]:

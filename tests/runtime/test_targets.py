@@ -203,6 +203,12 @@ def test_a_target_that_cannot_be_imported_is_a_failed_start_and_its_log_says_why
     assert f"start_failed {reason}" in [event.get("reason") for event in journal]
 
 
+def test_a_child_that_a_module_forks_at_its_import_does_not_hold_up_the_start(start: Start, tmp_path: Path) -> None:
+    source = "import os, signal\nif os.fork() == 0: signal.pause()\nfrom app import stay"
+    put_module(tmp_path / "daemon1", "forks", source)
+    assert start(target("a", "forks:stay")).row("a")["state"] == "running"
+
+
 def test_a_preload_that_fails_fails_the_starts_and_is_tried_again_with_the_next(start: Start, tmp_path: Path) -> None:
     put_module(tmp_path / "daemon1", "fragile", "raise RuntimeError('not yet')")
     daemon = start(target("a", "app:stay"), preload=("fragile",), up=False)
