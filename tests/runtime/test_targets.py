@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.kit import processes
+from tests.kit.cgroups import new_cgroup, of_process
 from tests.kit.daemon import Daemon
 from tests.kit.fixtures import Supervise
 from tests.kit.strangers import needs_root
@@ -110,6 +111,17 @@ def test_a_target_may_be_another_users(start: Start) -> None:
 def test_a_target_has_its_limits(start: Start) -> None:
     expression = "__import__('resource').getrlimit(__import__('resource').RLIMIT_NOFILE)"
     assert shown(start(target("a", "app:show", args=[expression], limits={"nofile": 77}))) == [77, 77]
+
+
+@needs_root
+def test_a_target_has_a_cgroup_of_its_own_where_there_are_any(start: Start) -> None:
+    with new_cgroup() as cgroup:
+        daemon = start(target("a", "app:stay"), program=cgroup.program())
+        assert of_process(daemon.row("a")["pid"]).endswith(f"/procsup-{daemon.pid}/2.a")
+        server = warm_server_of(daemon)
+        assert server is not None
+        assert of_process(server) == of_process(daemon.pid)
+        assert daemon.stop() == 0
 
 
 def test_a_target_is_imported_from_its_own_folder_first(start: Start, tmp_path: Path) -> None:
