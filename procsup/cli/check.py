@@ -29,11 +29,11 @@ def check(file: str, strict: bool, as_json: bool) -> int:
     there are no errors; tree is null or the root {"type": "supervisor", "name",
     "strategy", "intensity", "period", "auto_shutdown", "restart", "significant",
     "shutdown", "children": [...]}, with workers {"type": "worker", "name",
-    "command", "cwd", "env", "inherit_env", "user", "group", "umask", "nice",
-    "limits", "stdin", "stdout", "stderr", "log", "restart", "significant",
-    "shutdown", "stop_signal", "normal_exits", "ready", "start_timeout",
-    "links", "monitors", "trap_exits", "channel"}; a complaint is {"file",
-    "line", "path", "problem", "found", "expected", "hint"}.
+    "command", "target", "args", "cwd", "env", "inherit_env", "user", "group",
+    "umask", "nice", "limits", "stdin", "stdout", "stderr", "log", "restart",
+    "significant", "shutdown", "stop_signal", "normal_exits", "ready",
+    "start_timeout", "links", "monitors", "trap_exits", "channel"}; a complaint
+    is {"file", "line", "path", "problem", "found", "expected", "hint"}.
     """
     if given_socket() is not None:
         raise click.UsageError("check talks to no daemon: --socket means nothing here")

@@ -21,13 +21,7 @@ from typing import NamedTuple
 from procsup.cli.happening import Happening
 from procsup.cli.paint import Meaning, Paint, Tints, plain
 from procsup.cli.printable import padded, printable, printable_line, shortened
-from procsup.cli.reasons import (
-    error_in_words,
-    peer_in_words,
-    reason_in_words,
-    why_removed,
-    why_the_tree_is_down,
-)
+from procsup.cli.reasons import error_in_words, peer_in_words, reason_in_words, why_removed, why_the_tree_is_down
 from procsup.cli.units import about, exactly
 
 _NARROWEST, _WIDEST = 12, 24
@@ -146,6 +140,9 @@ class Narrator:
                 return Told("procsup", f"cannot write the journal: {error_in_words(event.text('reason'))}", "bad")
             case "journal_resumed":
                 return Told("procsup", f"writes the journal again; events lost: {event.text('lost')}")
+            case "bad_message":
+                count = event.text("count")
+                return Told(who, f"misuses its channel ({count} times so far): {event.text('reason')}", "bad")
             case "daemon_stopped":
                 return _daemon_stopped(event)
             case _:

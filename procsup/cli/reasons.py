@@ -18,6 +18,9 @@ _WHAT_FAILED = {
     "user": "it cannot become its user",
     "group": "it cannot become a member of its group",
     "spawner": "the process that starts such workers has failed",
+    "channel": "no pipes can be made for its channel",
+    "preload": "the modules of preload cannot be imported",
+    "import": "its target cannot be imported",
     "stdin": "its standard input cannot be opened",
     "stdout": "its standard output cannot be opened",
     "stderr": "its standard error cannot be opened",
@@ -54,6 +57,9 @@ def reason_in_words(reason: str) -> str:
             return "it shut itself down"
         case ["start_failed", "spawner", "ECANCELED"]:
             return "it was told to stop before its program was executed"
+        case ["start_failed", ("import" | "preload") as stage, number]:
+            what = "no such module or function" if number == "ENOENT" else "an exception was raised"
+            return f"{_WHAT_FAILED[stage]}: {what}; the traceback is in its log"
         case ["start_failed", stage, number]:
             return f"{_WHAT_FAILED.get(stage, stage)}: {_error_at(stage, number)}"
         case ["linked", *_]:

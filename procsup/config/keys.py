@@ -1,11 +1,11 @@
 """The keys that a file may hold: one row for each, with the reader of its value.
 
 What a key is called in the file, the spec's field is called too; a key that the file does not hold has the default of
-the field. The keys of a worker that say what it runs are fields of its `Program`, and those that tie it to others of
-its `Bonds`; only `env_file` is no field, but becomes part of `env`.
+the field. The keys of a worker that say what it runs are fields of its `Program`; `env_file` is none, but becomes
+part of `env`, and `args` a part of `target`. Those that say what it has to do with others are fields of its `Bonds`.
 """
 
-from procsup.config import streams, values
+from procsup.config import streams, targets, values
 from procsup.config.env_file import env_files
 from procsup.config.limits import limits
 from procsup.config.ready import ready
@@ -29,6 +29,8 @@ SUPERVISOR: Keys = {
 
 PROGRAM: Keys = {
     "command": values.command,
+    "target": targets.function,
+    "args": targets.arguments,
     "cwd": values.path,
     "env": values.environment,
     "env_file": env_files,
@@ -67,4 +69,5 @@ DAEMON: Keys = {
     "log_dir": values.path,
     "include": values.globs,
     "root": values.text,
+    "preload": targets.modules,
 }

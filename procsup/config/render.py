@@ -12,8 +12,9 @@ The JSON is stable: keys may be added, none changes its meaning.
                  "group", "umask": "027", "nice", "limits": {RESOURCE: {"soft": LIMIT, "hard": LIMIT}}, "stdin",
                  "stdout", "stderr", "log": {"max_bytes", "backups", "timestamps"}, CHILD, "stop_signal",
                  "normal_exits": [CODE or "SIGNAL", ...], "ready": READY, "start_timeout": seconds or "infinity",
-                 "links": [NAME, ...], "monitors": [NAME, ...], "trap_exits", "channel"};
-                 user, group, umask and nice are null when the daemon's; channel says whether it has one
+                 "links": [NAME, ...], "monitors": [NAME, ...], "trap_exits", "channel", "target", "args"};
+                 user, group, umask and nice are null when the daemon's; channel says whether it has one; of a target,
+                 "package.module:function", args is a list or an object, and command shows it too; else both are null
     READY        "exec", "notify", "channel", {"fd": N}, {"tcp": "HOST:PORT"}, {"http": URL}, {"command": [WORD, ...]},
                  {"line": REGEX} or {"after": seconds}
     LIMIT        a number in the unit of setrlimit(2), "unlimited", or null when the daemon's
@@ -208,6 +209,8 @@ def _worker(spec: WorkerSpec) -> dict[str, Json]:
         "type": "worker",
         "name": spec.name,
         "command": list(program.command),
+        "target": program.target.function if program.target is not None else None,
+        "args": json.loads(program.target.arguments) if program.target is not None else None,
         "cwd": program.cwd,
         "env": [name for name, _ in program.env],
         "inherit_env": program.inherit_env,

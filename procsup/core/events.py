@@ -91,6 +91,17 @@ class JournalResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Garbled:
+    """This life has said what is no message, or cannot be told what there is to tell. `count` is how often so far, and
+    `why` about the last time.
+    """
+
+    life: int
+    count: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """Somebody asks; exactly one Reply with this `ref` follows, sooner or later."""
 
@@ -134,6 +145,7 @@ Event = (
     | OutputLost
     | JournalFailed
     | JournalResumed
+    | Garbled
     | Called
     | Requested
     | ShutdownRequested

@@ -25,6 +25,7 @@ from procsup.core.events import (
     Emptied,
     Event,
     Exited,
+    Garbled,
     JournalFailed,
     JournalResumed,
     OutputLost,
@@ -124,6 +125,10 @@ class Node:
                 self._book.note("journal_failed", self.root, None, reason=errno)
             case JournalResumed(lost=lost):
                 self._book.note("journal_resumed", self.root, None, lost=lost)
+            case Garbled(life=number, count=count, why=why):
+                child = self._book.lives.get(number)
+                if child is not None:
+                    self._book.note("bad_message", child, None, count=count, reason=why)
             case TimePassed():
                 self._book.todo.append(self._expire)
             case ShutdownRequested(hurried=hurried, by=by):

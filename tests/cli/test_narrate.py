@@ -13,7 +13,7 @@ from procsup.cli.paint import coloured
 EVENTS = (
     "daemon_started", "starting", "started", "ready", "start_failed", "exited", "stopping", "stopped", "restarting",
     "gave_up", "escalated", "auto_shutdown", "held", "released", "child_added", "child_removed", "lost_output",
-    "link_fired", "journal_failed", "journal_resumed", "daemon_stopped",
+    "journal_failed", "journal_resumed", "bad_message", "link_fired", "daemon_stopped",
 )  # fmt: skip
 
 
@@ -240,6 +240,10 @@ EXAMPLES: list[tuple[list[dict[str, object]], list[str]]] = [
         ["procsup cannot write the journal: no space left on device (ENOSPC)"],
     ),
     ([happened("journal_resumed", "k", lost=3)], ["procsup writes the journal again; events lost: 3"]),
+    (
+        [happened("bad_message", "k/baker", count=10, reason="cannot read the message: not JSON")],
+        ["baker misuses its channel (10 times so far): cannot read the message: not JSON"],
+    ),
     (
         [happened("daemon_stopped", "", status=70, reason="gave_up")],
         ["procsup the tree is down: the root gave up; exit status 70"],

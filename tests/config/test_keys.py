@@ -262,8 +262,9 @@ def test_file_of_the_configuration_is_absolute(folder: Folder, monkeypatch: pyte
         ("nice = true", "nice", ["no nice value", "true"]),
         ("nice = 1.0", "nice", ["no nice value"]),
         # keys
-        ('comand = "x"', "comand", ["unknown key", "one of command, cwd", "did you mean 'command'?"]),
-        ('target = "a:b"', "target", ["unknown key"]),
+        ('comand = "x"', "comand", ["unknown key", "one of command, target", "did you mean 'command'?"]),
+        ('target = "a:b"', "target", ["both a command and a target"]),
+        ("args = [1]", "args", ["no target for these arguments"]),
         ('"odd key" = 1', '"odd key"', ["unknown key"]),
         ('"" = 1', '""', ["unknown key"]),
         ('[worker.api.x]\ncommand = "x"', "x", ["unknown key", '[worker."api.x"]']),

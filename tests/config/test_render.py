@@ -107,6 +107,8 @@ def test_json_of_a_good_configuration(folder: Folder) -> None:
         "type": "worker",
         "name": "right",
         "command": ["echo", "a\nb\x1b[31m"],
+        "target": None,
+        "args": None,
         "cwd": str(folder.path),
         "env": ["A", "TOKEN"],
         "inherit_env": True,

@@ -82,6 +82,7 @@ CAUSES: dict[str, set[str | None]] = {
     "held": {None},
     "released": {None},
     "lost_output": {None},
+    "bad_message": {None},
     "child_added": {None, "reloaded"},
     "reloaded": {None},
     "daemon_started": {None},
