@@ -11,6 +11,7 @@ from collections.abc import Callable
 from procsup.core.actions import Action, Detail, Record, Reply
 from procsup.core.calls import Refusal
 from procsup.core.child import ENDING, Child, State, Wanted
+from procsup.core.health import Tally
 from procsup.core.reason import StartFailure
 from procsup.core.timers import Phase, Timers
 
@@ -19,7 +20,8 @@ class Book:
     """`now` is the time of the events being handled, in seconds."""
 
     __slots__ = (
-        "_lives", "_seq", "actions", "children", "hurried", "lives", "names", "namesakes", "now", "timers", "todo",
+        "_lives", "_seq", "actions", "children", "hurried", "lives", "names", "namesakes", "now", "tally", "timers",
+        "todo",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -31,6 +33,7 @@ class Book:
         self.names: dict[str, Child] = {}
         self.namesakes: dict[str, list[Child]] = {}
         self.lives: dict[int, Child] = {}
+        self.tally = Tally()
         self.timers = Timers(self._is_void)
         self._seq = 0
         self._lives = 0
@@ -55,10 +58,12 @@ class Book:
     def add(self, child: Child) -> None:
         """Into the indexes. Of two children of one name in different places the older keeps the name."""
         self.children[child.path] = child
+        self.tally.add(child)
         if self.names.setdefault(child.name, child) is not child:
             self.namesakes.setdefault(child.name, []).append(child)
 
     def forget(self, child: Child) -> None:
+        self.tally.forget(child)
         if self.children.get(child.path) is child:
             del self.children[child.path]
         namesakes = self.namesakes.get(child.name, [])

@@ -14,6 +14,7 @@
     9. Only an exit, a failed restart or an escalation enters the restart window, and each of them once.
    10. Every record is caused by one that can lead to it, as CAUSES says.
    11. A worker is ready once it was executed, if that is enough, and else never before BecameReady of that life.
+   12. The tally of workers is what a count finds.
 
 `check_quiescent` checks the tree when nothing is left to happen: no child is on its way, nothing is left to decide.
 """
@@ -130,6 +131,17 @@ class Invariants:
                 raise Violation(f"{question} was overtaken and is not answered")
         if self.end is not None and self._questions:
             raise Violation(f"not answered at the end: {self._questions}")
+        self._check_tally()
+
+    def _check_tally(self) -> None:
+        workers = [child for child in self._node.children() if child.supervisor is None]
+        tally = self._node.tally
+        counted = {state: [child for child in workers if child.state is state] for state in State}
+        if (tally.workers, tally.up) != (len(workers), len(counted.pop(State.RUNNING))):
+            raise Violation(f"{tally.up} of {tally.workers} are said to be up, of {workers}")
+        for state, those in counted.items():
+            if set(tally.others(state)) != set(those):
+                raise Violation(f"{list(tally.others(state))} are said to be {state.value}, of {workers}")
 
     def check_quiescent(self) -> None:
         """Nothing is left to happen."""
