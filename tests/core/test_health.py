@@ -94,3 +94,14 @@ def test_tree_that_gives_up_says_so() -> None:
     assert line(world) == "stopping (gave_up): 1 worker left; waiting for: a"
     world.wait(5)
     assert line(world) == "stopped (gave_up)"
+
+
+def test_worker_whose_place_a_supervisor_takes_again_is_forgotten() -> None:
+    """A restart of the supervisor above begins from the original children."""
+    world = World(one_for_one("root", one_for_one("s", "a", one_for_one("x", "b"), intensity=0))).boot()
+    world.terminate_child("x")
+    world.delete_child("x")
+    assert world.start_child("s", worker("x")) == "ok"
+    world.kill("a")
+
+    assert line(world) == "2 workers up"

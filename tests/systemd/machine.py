@@ -160,7 +160,7 @@ class Service:
         self.machine.wait_until_shown("procsup", what, value)
 
     def wait_until_restarted(self) -> None:
-        self.wait_until_shown("NRestarts", "1")
+        wait_until(lambda: self.show("NRestarts") != "0", "systemd has restarted it")
         self.wait_until_shown("SubState", "running")
 
     def journal(self, *words: str) -> str:

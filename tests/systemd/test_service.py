@@ -168,7 +168,7 @@ def test_service_is_restarted_after_the_guardian_was_killed(machine: Machine) ->
 
 
 def test_daemon_that_hangs_says_where_and_the_service_is_restarted(machine: Machine) -> None:
-    with machine.service(workers("a b", FAMILY), "RestartSec=0", "WatchdogSec=1s") as service:
+    with machine.service(workers("a b", FAMILY), "RestartSec=0", "WatchdogSec=2s") as service:
         service.start()
         killed_and_restarted(service, "STOP", service.daemon)
         journal = service.journal()
@@ -177,11 +177,12 @@ def test_daemon_that_hangs_says_where_and_the_service_is_restarted(machine: Mach
         assert "in turn" in journal
 
 
-def test_daemon_that_is_well_outlives_its_watchdog(machine: Machine) -> None:
-    with machine.service(workers("a"), "WatchdogSec=300ms") as service:
+def test_daemon_that_is_well_tells_the_watchdog_again_and_again(machine: Machine) -> None:
+    with machine.service(workers("a"), "WatchdogSec=2s") as service:
         service.start()
-        begin = float(machine.path("/proc/uptime").read_text().split()[0])
-        wait_until(lambda: float(machine.path("/proc/uptime").read_text().split()[0]) > begin + 1, "a second is over")
+        for _ in range(2):
+            last = service.show("WatchdogTimestampMonotonic")
+            wait_until(lambda: service.show("WatchdogTimestampMonotonic") != last, "it was told")  # noqa: B023  # now
         assert (service.show("NRestarts"), service.show("SubState")) == ("0", "running")
 
 
@@ -197,7 +198,7 @@ def test_poison_pill_ends_at_the_start_limit(machine: Machine) -> None:
         journal = service.journal()
         assert "Start request repeated too quickly" in journal
         assert journal.count("starts the tree of") == 3
-        assert "pill" in journal
+        assert "why: pill exited with code 7" in journal
         assert service.everybody() == []
 
 
@@ -225,6 +226,8 @@ def test_worker_may_have_another_user_a_higher_priority_and_other_limits(machine
 
 # A user's own
 
+AS_ALICE = ("setpriv", "--reuid=alice", "--regid=alice", "--init-groups")
+
 
 def test_user_has_a_tree_of_his_own(machine: Machine) -> None:
     machine.check("useradd", "--create-home", "alice")
@@ -236,7 +239,7 @@ def test_user_has_a_tree_of_his_own(machine: Machine) -> None:
         machine.systemctl("start", "procsup@alice")
         assert machine.show("procsup@alice", "StatusText") == "2 workers up"
         socket = "PROCSUP_SOCKET=/run/procsup-alice/procsup.sock"
-        status = machine.check("runuser", "-u", "alice", "--", "env", socket, PROCSUP, "status")
+        status = machine.check(*AS_ALICE, "env", socket, PROCSUP, "status")
         assert "containment: cgroup" in status
         pid = int(status.split()[status.split().index("pid") + 1].strip(","))
         assert machine.check("stat", "-c", "%U", f"/proc/{pid}") == "alice\n"
