@@ -162,12 +162,12 @@ class Daemon:
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self._loop.on_signal(number, functools.partial(self._stop, signal.Signals(number).name))
-        self._loop.on_signal(signal.SIGUSR1, self._outputs.reopen)
+        self._loop.on_signal(signal.SIGUSR1, self._reopen)
         for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGALRM):
             self._loop.on_signal(number, _disregard)
 
     def run(self) -> int:
-        self._events.append(Booted(os.getpid(), self._config.file, __version__))
+        self._events.append(Booted(os.getpid(), self._config.file, __version__, self._journal.last_seq()))
         self._check_guardian()
         try:
             while self._end is None:
@@ -215,6 +215,7 @@ class Daemon:
         now = time.monotonic()
         self._reaper.poll(now)
         self._outputs.poll(now)
+        self._journal.poll(now)
         self._service_manager.poll(now)
         self._check_guardian()  # before anything follows from the deaths: orphans may have been out of sight
         deadline = self._node.next_deadline()
@@ -238,6 +239,7 @@ class Daemon:
             self._node.next_deadline(),
             self._reaper.next_poll(),
             self._outputs.next_poll(),
+            self._journal.next_poll(),
             self._service_manager.next_deadline(),
         )
 
@@ -349,6 +351,10 @@ class Daemon:
             self._api.publish(events)
 
     # Asked from outside
+
+    def _reopen(self) -> None:
+        self._outputs.reopen()
+        self._journal.close()
 
     def _stop(self, by: str) -> None:
         self._events.append(ShutdownRequested(by=by))
