@@ -1,8 +1,7 @@
 """Warnings: what a tree may do that its author may not expect. Each is one function here; those that look at the
 machine are in machine.py.
 
-Stopping. A supervisor stops its children one after another, so a subtree needs the sum of their shutdown times at
-most; a finite shutdown of a supervisor cuts that short by killing the rest. `_times` reckons it in two ways: what a
+Stopping. A subtree needs the sum of its shutdown times at most (stop_time.py). `_times` reckons it in two ways: what a
 stop may take (defaults included), and what it may take by the times that stand in the file (defaults are nothing).
 
 The immortal loop (OTP-SEMANTICS § 9). A supervisor gives up when more than `intensity` restarts fall within `period`.
@@ -30,6 +29,7 @@ from procsup.config.durations import YEAR, duration_text
 from procsup.config.machine import warn_of_machine
 from procsup.config.outline import Node
 from procsup.config.place import Place, shown
+from procsup.config.stop_time import longest_stop
 from procsup.config.tree import top_down
 from procsup.core.readiness import is_ready_at_exec
 from procsup.core.spec import Program, Restart, Strategy, SupervisorSpec, WorkerSpec
@@ -68,22 +68,16 @@ def warn(root: Node) -> None:
 def _times(nodes: list[Node]) -> dict[Node, _Times]:
     times: dict[Node, _Times] = {}
     for node in reversed(nodes):
-        written = "shutdown" in node.written
         below = [times[child] for child in node.children]
-        match node.spec.shutdown:
-            case _ if "shutdown" in node.wrong:
-                times[node] = _Times(0.0, 0.0)
-            case "brutal_kill":
-                times[node] = _Times(0.0, 0.0)
-            case "infinity" if isinstance(node.spec, SupervisorSpec):
-                times[node] = _Times(sum(t.stop for t in below), sum(t.written for t in below))
-            case "infinity":
-                times[node] = _Times(math.inf, math.inf if written else 0.0)
-            case seconds:
-                stop = seconds
-                if isinstance(node.spec, SupervisorSpec):
-                    stop = min(seconds, sum(t.stop for t in below))
-                times[node] = _Times(stop, stop if written else 0.0)
+        if "shutdown" in node.wrong:
+            times[node] = _Times(0.0, 0.0)
+            continue
+        stop = longest_stop(node.spec, sum(t.stop for t in below))
+        if isinstance(node.spec, SupervisorSpec) and node.spec.shutdown == "infinity":
+            written = sum(t.written for t in below)
+        else:
+            written = stop if "shutdown" in node.written else 0.0
+        times[node] = _Times(stop, written)
     return times
 
 

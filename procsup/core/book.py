@@ -12,6 +12,7 @@ from collections.abc import Callable
 from procsup.core.actions import Action, Detail, Record, Reply
 from procsup.core.calls import Refusal
 from procsup.core.child import ENDING, Child, State, Wanted
+from procsup.core.health import Tally
 from procsup.core.reason import StartFailure
 from procsup.core.spec import ChildSpec
 from procsup.core.ties import Death, Declarations
@@ -23,7 +24,7 @@ class Book:
 
     __slots__ = (
         "_lives", "_seq", "actions", "children", "deaths", "declared", "hurried", "lives", "names", "namesakes", "now",
-        "timers", "todo",
+        "tally", "timers", "todo",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -37,6 +38,7 @@ class Book:
         self.lives: dict[int, Child] = {}
         self.declared = Declarations()
         self.deaths: list[Death] = []
+        self.tally = Tally()
         self.timers = Timers(self._is_void)
         self._seq = 0
         self._lives = 0
@@ -65,6 +67,7 @@ class Book:
     def add(self, child: Child) -> None:
         """Into the indexes. Of two children of one name in different places the older keeps the name."""
         self.children[child.path] = child
+        self.tally.add(child)
         if self.names.setdefault(child.name, child) is not child:
             self.namesakes.setdefault(child.name, []).append(child)
         self.declared.add(child)
@@ -77,6 +80,7 @@ class Book:
 
     def forget(self, child: Child) -> None:
         self.declared.remove(child)
+        self.tally.forget(child)
         if self.children.get(child.path) is child:
             del self.children[child.path]
         namesakes = self.namesakes.get(child.name, [])

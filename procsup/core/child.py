@@ -154,6 +154,8 @@ class Child:
             raise IllegalChange(f"cannot change {self!r} to {state.value}: life {self.life}, {self.agenda!r}")
         if self.spec.significant and self.parent is not None:
             self.parent.active_significant += (self.state in _INACTIVE) - (state in _INACTIVE)
+        if self.supervisor is None and self.parent is not None:
+            self.parent.book.tally.change(self, self.state, state)
         self.state = state
         self.since = now
 

@@ -35,6 +35,7 @@ from procsup.core.events import (
     Started,
     TimePassed,
 )
+from procsup.core.health import Tally
 from procsup.core.spec import SupervisorSpec
 from procsup.core.supervisor import Supervisor
 from procsup.core.ties import is_alive
@@ -87,6 +88,15 @@ class Node:
     def children(self) -> Iterable[Child]:
         """Every record, in no useful order."""
         return self._book.children.values()
+
+    @property
+    def is_ending(self) -> bool:
+        """The tree is being stopped, or down again, for whatever reason."""
+        return self._supervisor.ending is not None
+
+    @property
+    def tally(self) -> Tally:
+        return self._book.tally
 
     def start_order(self, number: int) -> tuple[int, ...]:
         """Sorts lives by the start order of their children. O(depth)."""

@@ -496,6 +496,8 @@ class Supervisor:
                 old.position = len(self.children)
                 self.children[spec.name] = old
             else:
+                if old is not None:
+                    self._forget(old)
                 self.add(spec)
         for child in before.values():
             self.book.record("child_removed", child, self.child.cause, why=why)

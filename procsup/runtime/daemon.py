@@ -10,6 +10,7 @@ Laws: no OSError leaves the runtime; it becomes an event or a CannotRun. A bug o
 its story; a bug of the core, which cannot be asked any more, ends every worker directly.
 """
 
+import faulthandler
 import functools
 import gc
 import os
@@ -36,6 +37,7 @@ from procsup.core.events import (
     Started,
     TimePassed,
 )
+from procsup.core.health import health
 from procsup.core.node import Node
 from procsup.runtime import lock
 from procsup.runtime.api import Api, signal_number
@@ -49,6 +51,7 @@ from procsup.runtime.ladder import strongest_remains
 from procsup.runtime.leftovers import kill_marked, mark_of
 from procsup.runtime.logfile import LogFiles
 from procsup.runtime.loop import READ, Loop
+from procsup.runtime.notify import ServiceManager
 from procsup.runtime.output import OnLines, Outputs
 from procsup.runtime.places import Places
 from procsup.runtime.post import Post
@@ -96,6 +99,7 @@ def run(
     link.share(locks)
     daemon = Daemon(config, places, link, on_event, on_up, log_files or LogFiles(places.state_dir), on_lines)
     leave_behind()  # now that every signal is taken
+    faulthandler.enable(2)  # ABRT, by which a service manager ends a daemon that hangs, tells where it does
     try:
         return daemon.run()
     finally:
@@ -133,6 +137,9 @@ class Daemon:
         self._loop = Loop()
         self._loop.watch(link.fileno(), READ, self._hear_end_of_link)
         self._node = Node(config.tree)
+        self._service_manager = ServiceManager(
+            os.environ, (os.getpid(), link.guardian), functools.partial(health, self._node)
+        )
         self._spawner = Spawner(initial_environment(), self._mark, self._loop.wakeup_fd)
         self._spawner.raise_limit()
         self._dispatcher = Dispatcher(self._loop, self._spawner.start_spawner)
@@ -186,6 +193,7 @@ class Daemon:
         self._warm_dispatcher.close()
         self._remains.close()
         self._control.close()
+        self._service_manager.close()
         self._journal.close()
         self._loop.close()
 
@@ -215,6 +223,7 @@ class Daemon:
         self._reaper.poll(now)
         self._outputs.poll(now)
         self._journal.poll(now)
+        self._service_manager.poll(now)
         self._check_guardian()  # before anything follows from the deaths: orphans may have been out of sight
         deadline = self._node.next_deadline()
         if deadline is not None and deadline <= now:
@@ -233,8 +242,13 @@ class Daemon:
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _deadlines(self) -> tuple[float | None, ...]:
-        polls = self._reaper.next_poll(), self._outputs.next_poll(), self._journal.next_poll()
-        return self._node.next_deadline(), *polls
+        return (
+            self._node.next_deadline(),
+            self._reaper.next_poll(),
+            self._outputs.next_poll(),
+            self._journal.next_poll(),
+            self._service_manager.next_deadline(),
+        )
 
     def _take_results(self) -> None:
         """What a worker says is listened to once the node is told that it runs."""
@@ -365,9 +379,13 @@ class Daemon:
             self._on_event(event)
             if event.event == "ready" and event.path == self._config.tree.name:
                 gc.freeze()  # the tree stays: no collection need walk through it again
+                self._service_manager.ready()
                 if self._on_up is not None:
                     self._on_up()
                     self._on_up = None
+        self._service_manager.changed(time.monotonic())
+        if self._node.is_ending:
+            self._service_manager.stopping()
         if self._api.has_subscribers:
             self._api.publish(events)
 

@@ -176,6 +176,8 @@ def test_json_of_a_bad_configuration() -> None:
         "ok": False,
         "file": "t.toml",
         "tree": None,
+        "stop": None,
+        "unit": None,
         "errors": [
             {"file": "t.toml", "line": 3, "path": "w", "problem": "bad", "found": "x", "expected": "y", "hint": "z"}
         ],

@@ -18,6 +18,7 @@
    13. Nothing is told to a life before Started, nor when its main process had ended before this batch, nor to one
        without a channel. A Down with a ref comes at most once for each monitor, and an Answer at once for each request
        with an id.
+   14. The tally of workers is what a count finds.
 
 `check_quiescent` checks the tree when nothing is left to happen: no child is on its way, nothing is left to decide,
 ties are those of lives that run and stand on both sides, and workers that run are linked if a spec says so.
@@ -159,6 +160,17 @@ class Invariants:
             raise Violation(f"not answered: {self._requests}")
         if self.end is not None and self._questions:
             raise Violation(f"not answered at the end: {self._questions}")
+        self._check_tally()
+
+    def _check_tally(self) -> None:
+        workers = [child for child in self._node.children() if child.supervisor is None]
+        tally = self._node.tally
+        counted = {state: [child for child in workers if child.state is state] for state in State}
+        if (tally.workers, tally.up) != (len(workers), len(counted.pop(State.RUNNING))):
+            raise Violation(f"{tally.up} of {tally.workers} are said to be up, of {workers}")
+        for state, those in counted.items():
+            if set(tally.others(state)) != set(those):
+                raise Violation(f"{list(tally.others(state))} are said to be {state.value}, of {workers}")
 
     def check_quiescent(self) -> None:
         """Nothing is left to happen."""
