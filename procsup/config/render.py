@@ -223,14 +223,15 @@ def _tree(root: SupervisorSpec) -> Json:
         spec, siblings = todo.pop()
         children: list[Json] = []
         if isinstance(spec, SupervisorSpec):
-            siblings.append(_supervisor(spec, children, is_root=spec is root))
+            siblings.append(supervisor_as_json(spec, children, is_root=spec is root))
             todo += [(child, children) for child in reversed(spec.children)]
         else:
-            siblings.append(_worker(spec))
+            siblings.append(worker_as_json(spec))
     return top[0]
 
 
-def _supervisor(spec: SupervisorSpec, children: list[Json], *, is_root: bool) -> dict[str, Json]:
+def supervisor_as_json(spec: SupervisorSpec, children: list[Json], *, is_root: bool) -> dict[str, Json]:
+    """SUPERVISOR, with these children."""
     return {
         "type": "supervisor",
         "name": spec.name,
@@ -245,7 +246,8 @@ def _supervisor(spec: SupervisorSpec, children: list[Json], *, is_root: bool) ->
     }
 
 
-def _worker(spec: WorkerSpec) -> dict[str, Json]:
+def worker_as_json(spec: WorkerSpec) -> dict[str, Json]:
+    """WORKER"""
     program = spec.program
     return {
         "type": "worker",
