@@ -37,11 +37,12 @@ def check(file: str, strict: bool, unit: str | None, as_json: bool) -> int:
     that is heard may ask for more time); tree is null or the root {"type":
     "supervisor", "name", "strategy", "intensity", "period", "auto_shutdown",
     "restart", "significant", "shutdown", "children": [...]}, with workers
-    {"type": "worker", "name", "command", "cwd", "env", "inherit_env", "user",
-    "group", "umask", "nice", "limits", "stdin", "stdout", "stderr", "log",
-    "restart", "significant", "shutdown", "stop_signal", "normal_exits"};
-    a complaint is {"file", "line", "path", "problem", "found", "expected",
-    "hint"}.
+    {"type": "worker", "name", "command", "target", "args", "cwd", "env",
+    "inherit_env", "user", "group", "umask", "nice", "limits", "stdin",
+    "stdout", "stderr", "log", "restart", "significant", "shutdown",
+    "stop_signal", "normal_exits", "ready", "start_timeout", "links",
+    "monitors", "trap_exits", "channel"}; a complaint is {"file", "line",
+    "path", "problem", "found", "expected", "hint"}.
     """
     if given_socket() is not None:
         raise click.UsageError("check talks to no daemon: --socket means nothing here")

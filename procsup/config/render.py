@@ -16,7 +16,12 @@ The JSON is stable: keys may be added, none changes its meaning.
     WORKER       {"type": "worker", "name", "command": [WORD, ...], "cwd", "env": [NAME, ...], "inherit_env", "user",
                  "group", "umask": "027", "nice", "limits": {RESOURCE: {"soft": LIMIT, "hard": LIMIT}}, "stdin",
                  "stdout", "stderr", "log": {"max_bytes", "backups", "timestamps"}, CHILD, "stop_signal",
-                 "normal_exits": [CODE or "SIGNAL", ...]}; user, group, umask and nice are null when the daemon's
+                 "normal_exits": [CODE or "SIGNAL", ...], "ready": READY, "start_timeout": seconds or "infinity",
+                 "links": [NAME, ...], "monitors": [NAME, ...], "trap_exits", "channel", "target", "args"};
+                 user, group, umask and nice are null when the daemon's; channel says whether it has one; of a target,
+                 "package.module:function", args is a list or an object, and command shows it too; else both are null
+    READY        "exec", "notify", "channel", {"fd": N}, {"tcp": "HOST:PORT"}, {"http": URL}, {"command": [WORD, ...]},
+                 {"line": REGEX} or {"after": seconds}
     LIMIT        a number in the unit of setrlimit(2), "unlimited", or null when the daemon's
     CHILD        "restart", "significant", "shutdown": seconds, "brutal_kill" or "infinity"; all null on the root
 
@@ -30,12 +35,25 @@ import json
 import math
 import shlex
 from collections.abc import Iterable
+from typing import assert_never
 
 from procsup.config.complaint import Complaint, ConfigError
 from procsup.config.config import Config
 from procsup.config.durations import duration_text
 from procsup.config.stop_time import StopTime, stop_time
 from procsup.config.unit import Unit, is_too_short
+from procsup.core.readiness import (
+    AtExec,
+    Connection,
+    Elapsed,
+    Line,
+    Newline,
+    Notify,
+    OnChannel,
+    Ready,
+    Response,
+    Success,
+)
 from procsup.core.spec import AutoShutdown, ChildSpec, LimitValue, Restart, SupervisorSpec, WorkerSpec
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -233,6 +251,8 @@ def _worker(spec: WorkerSpec) -> dict[str, Json]:
         "type": "worker",
         "name": spec.name,
         "command": list(program.command),
+        "target": program.target.function if program.target is not None else None,
+        "args": json.loads(program.target.arguments) if program.target is not None else None,
         "cwd": program.cwd,
         "env": [name for name, _ in program.env],
         "inherit_env": program.inherit_env,
@@ -254,7 +274,41 @@ def _worker(spec: WorkerSpec) -> dict[str, Json]:
         "shutdown": spec.shutdown,
         "stop_signal": spec.stop_signal,
         "normal_exits": _in_order(spec.normal_exits),
+        "ready": _ready(spec.ready),
+        "start_timeout": spec.start_timeout,
+        "links": list(spec.bonds.links),
+        "monitors": list(spec.bonds.monitors),
+        "trap_exits": spec.bonds.trap_exits,
+        "channel": spec.has_channel,
     }
+
+
+def _ready(ready: Ready) -> Json:
+    match ready:
+        case AtExec():
+            return "exec"
+        case Notify():
+            return "notify"
+        case OnChannel():
+            return "channel"
+        case Newline(fd=fd):
+            return {"fd": fd}
+        case Connection(host=host, port=port):
+            return {"tcp": f"{_bracketed(host)}:{port}"}
+        case Response(host=host, port=port, target=target):
+            return {"http": f"http://{_bracketed(host)}:{port}{target}"}
+        case Success(command=command):
+            return {"command": list(command)}
+        case Line(pattern=pattern):
+            return {"line": pattern}
+        case Elapsed(seconds=seconds):
+            return {"after": seconds}
+        case _:
+            assert_never(ready)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _limit(value: LimitValue) -> Json:

@@ -18,7 +18,7 @@ _NAMED = 3
 """Names of each kind that stand in the line."""
 
 _ON_THE_WAY_UP = (State.STARTING, State.EXITED, State.RESTARTING)
-_ON_THE_WAY_DOWN = (State.STOPPING, State.FAILING, State.CLEARING)
+_ON_THE_WAY_DOWN = (State.STRUCK, State.STOPPING, State.FAILING, State.CLEARING)
 
 
 class Tally:
