@@ -13,7 +13,7 @@ from procsup.runtime.notify import EXTEND_EVERY, STATUS_EVERY, ServiceManager
 from tests.kit import processes
 from tests.kit.daemon import PROCSUP
 from tests.kit.fixtures import Supervise
-from tests.kit.trees import STAYS, STUBBORN, sh, supervisor, tree, worker, workers
+from tests.kit.trees import AT_THE_GATE, STAYS, STUBBORN, sh, supervisor, tree, worker, workers
 from tests.kit.wait import DEADLINE, let_pass, wait_until
 from tests.runtime.test_idle import WATCHED, Settled, time_on_cpu
 
@@ -192,8 +192,13 @@ def test_watchdog_that_is_not_ours_or_none_is_not_told(manager: Manager, micros:
 # The daemon
 
 
-def test_ready_is_told_when_the_tree_is_up(supervise: Supervise, manager: Manager) -> None:
-    daemon = supervise(workers("a b"), up=False, env=manager.environ())
+def test_ready_is_told_when_the_tree_is_up_and_not_before(supervise: Supervise, manager: Manager) -> None:
+    slow = sh(f"""{AT_THE_GATE}; echo '{{"type":"ready"}}' >&4; exec sleep 1000""")
+    daemon = supervise(tree(worker("a"), worker("b", slow, ready="channel")), up=False, env=manager.environ())
+    manager.wait_for("STATUS=starting: 1 worker up; waiting for: b")
+    assert EXTEND in manager.told
+    assert "READY=1" not in manager.told
+    daemon.open_gate()
     manager.wait_for("READY=1")
     assert daemon.status()["daemon"]["state"] == "running"
     assert manager.told[manager.told.index("READY=1") + 1] == "STATUS=2 workers up"

@@ -40,6 +40,19 @@ def test_service_is_started_when_the_tree_is_up_and_says_how_it_is(machine: Mach
         assert service.everybody() == []
 
 
+def test_start_waits_for_a_tree_that_takes_longer_than_the_unit_says(machine: Machine) -> None:
+    slow = sh("""sleep 2; echo '{"type":"ready"}' >&4; exec sleep 1000""")
+    with machine.service(tree(worker("a"), worker("b", slow, ready="channel")), "TimeoutStartSec=1s") as service:
+        machine.systemctl("start", "--no-block", "procsup")
+        service.wait_until_shown("StatusText", "starting: 1 worker up; waiting for: b")
+        assert service.show("SubState") == "start"
+
+        service.start()
+
+        assert service.show("StatusText") == "2 workers up"
+        assert service.show("NRestarts") == "0"
+
+
 def test_tree_that_cannot_start_is_a_start_that_failed(machine: Machine) -> None:
     with machine.service(tree(worker("a"), worker("b", "/no/such/program")), "Restart=no") as service:
         assert machine.run("systemctl", "start", "procsup").returncode != 0
