@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from procsup.config.render import Json, supervisor_as_json, worker_as_json
 from procsup.core.spec import ChildSpec, SupervisorSpec, WorkerSpec
 
-
 _VALUES = ("args", "ready")
 """Tables that are one value."""
 
