@@ -37,7 +37,8 @@ of a function, which are those where it runs (parcel.py). To workers of the tree
 - A Down says that the process is gone for the kernel, too; Elixir's only that it takes part in nothing any more.
 - Exit reasons that are atoms in Elixir are strings; a reason may also be the kernel's, "signal SIGSEGV" (values.py).
 - Time is in seconds. `receive` raises TimeoutError. Names are those of the tree; there is no local registration.
-- A process has one mailbox, and one thread that uses the library, outside of handlers of signals.
+- A process has one mailbox, and one thread that uses the library, outside of handlers of signals. To wait for a socket
+  without being deaf to messages there is when_readable.
 - There are no timeouts of `init`, no `handle_continue`, and no names for servers.
 
 **With a daemon.** A worker with a channel calls attach(). Then send, link, monitor and whereis take names of the tree,
@@ -60,9 +61,10 @@ from procsup.worker.process import (
     send_after,
     trap_exits,
     unlink,
+    when_readable,
     whereis,
 )
-from procsup.worker.values import Answer, Crash, Down, Exit, Exited, Message, NoChannel, Ok, Pid, StartFailed
+from procsup.worker.values import Answer, Crash, Down, Exit, Exited, Message, NoChannel, Ok, Pid, Readable, StartFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,8 +76,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Agent", "Answer", "Crash", "Down", "Exit", "Exited", "From", "GenServer", "Message", "NoChannel", "NoReply", "Ok",
-    "Pid", "Process", "Reply", "StartFailed", "Stop", "Task", "TaskSupervisor", "attach", "cancel_timer", "demonitor",
-    "link", "monitor", "ready", "receive", "self_", "send", "send_after", "trap_exits", "unlink", "whereis",
+    "Pid", "Process", "Readable", "Reply", "StartFailed", "Stop", "Task", "TaskSupervisor", "attach", "cancel_timer",
+    "demonitor", "link", "monitor", "ready", "receive", "self_", "send", "send_after", "trap_exits", "unlink",
+    "when_readable", "whereis",
 ]  # fmt: skip
 
 _LATER = {

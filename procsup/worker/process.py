@@ -17,8 +17,14 @@ from procsup.worker.values import Exit, Exited, NoChannel, Pid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from procsup.worker.channel import Channel
     from procsup.worker.connection import Connection
+
+    class HasFileno(Protocol):
+        def fileno(self) -> int: ...
+
 
 P = ParamSpec("P")
 
@@ -120,6 +126,17 @@ def send_after(pid: Pid, message: object, seconds: float) -> int:
     timer = box.new_number()
     _node(box).send_later(timer, pid, seconds, message)
     return timer
+
+
+def when_readable(file: "int | HasFileno") -> None:
+    """Be sent a Readable, once, when there is something to read from a socket or pipe, to accept, or its end: so a
+    process can wait for messages and for bytes at the same time. As Erlang's sockets with {active, once}, but that the
+    bytes are still to be read. Keep it open until then.
+
+    Raises:
+        ValueError: it is closed.
+    """
+    mine().watch(file if isinstance(file, int) else file.fileno())
 
 
 def cancel_timer(timer: int) -> float | None:

@@ -77,6 +77,12 @@ class Message(NamedTuple):
     body: object
 
 
+class Readable(NamedTuple):
+    """There is something to read from this descriptor, or to accept, or its end (when_readable)."""
+
+    fd: int
+
+
 class Exit(BaseException):
     """Ends the process that raises it, with this reason, unless it is caught: Elixir's exit/1. What fails because
     another process has failed raises it: Task.await_, GenServer.call.
