@@ -114,7 +114,7 @@ def main() -> None:
         print(f"discoverer: listens on 127.0.0.1:{port}", flush=True)
         while True:
             when_readable(door)
-            receive(lambda message: isinstance(message, Readable))
+            receive(Readable)
             visitor, _ = door.accept()
             with visitor:
                 Task.start(visit, visitor, discoverer)

@@ -50,12 +50,9 @@ def right_spy(fate: str) -> None:
 
 
 def meet_partner() -> Pid:
-    """Who it is says a message of the handler's; if one of the partner's has come before, that stays in the mailbox.
-    From here on they live and die together.
-    """
-    partner = receive(lambda message: isinstance(message, Pid))
-    assert isinstance(partner, Pid)
-    link(partner)
+    """Who it is says a message of the handler's. If one of the partner's has come before, that stays in the mailbox."""
+    partner = receive(Pid)
+    link(partner)  # from here on they live and die together
     return partner
 
 

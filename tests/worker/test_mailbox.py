@@ -61,6 +61,15 @@ def test_the_oldest_that_matches_is_received_and_the_others_stay() -> None:
     assert [receive(timeout=0) for _ in range(3)] == [1, 2, "b"]
 
 
+def test_what_is_received_may_be_chosen_by_its_type() -> None:
+    for message in ("a word", 7, "another word"):
+        send(self_(), message)
+
+    number: int = receive(int, timeout=0)
+    assert number == 7
+    assert [receive(timeout=0) for _ in range(2)] == ["a word", "another word"]
+
+
 def test_a_match_is_waited_for_past_messages_that_do_not() -> None:
     here = self_()
 
