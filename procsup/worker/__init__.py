@@ -39,7 +39,7 @@ of a function, which are those where it runs (parcel.py). To workers of the tree
 - Time is in seconds. `receive` raises TimeoutError. Names are those of the tree; there is no local registration.
 - A process has one mailbox, and one thread that uses the library, outside of handlers of signals. To wait for a socket
   without being deaf to messages there is when_readable.
-- There are no timeouts of `init`, no `handle_continue`, and no names for servers.
+- There are no timeouts of `init`, and no names for servers.
 
 **With a daemon.** A worker with a channel calls attach(). Then send, link, monitor and whereis take names of the tree,
 `ready` tells the daemon that it is up, and the messages of others arrive in the same mailbox (channel.py).
@@ -64,7 +64,20 @@ from procsup.worker.process import (
     when_readable,
     whereis,
 )
-from procsup.worker.values import Answer, Crash, Down, Exit, Exited, Message, NoChannel, Ok, Pid, Readable, StartFailed
+from procsup.worker.values import (
+    Answer,
+    Continue,
+    Crash,
+    Down,
+    Exit,
+    Exited,
+    Message,
+    NoChannel,
+    Ok,
+    Pid,
+    Readable,
+    StartFailed,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,10 +88,10 @@ if TYPE_CHECKING:
     from procsup.worker.task_supervisor import TaskSupervisor
 
 __all__ = [
-    "Agent", "Answer", "Crash", "Down", "Exit", "Exited", "From", "GenServer", "Message", "NoChannel", "NoReply", "Ok",
-    "Pid", "Process", "Readable", "Reply", "StartFailed", "Stop", "Task", "TaskSupervisor", "attach", "cancel_timer",
-    "demonitor", "link", "monitor", "ready", "receive", "self_", "send", "send_after", "trap_exits", "unlink",
-    "when_readable", "whereis",
+    "Agent", "Answer", "Continue", "Crash", "Down", "Exit", "Exited", "From", "GenServer", "Message", "NoChannel",
+    "NoReply", "Ok", "Pid", "Process", "Readable", "Reply", "StartFailed", "Stop", "Task", "TaskSupervisor",
+    "attach", "cancel_timer", "demonitor", "link", "monitor", "ready", "receive", "self_", "send", "send_after",
+    "trap_exits", "unlink", "when_readable", "whereis",
 ]  # fmt: skip
 
 _LATER = {
