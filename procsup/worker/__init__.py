@@ -44,9 +44,10 @@ of a function, which are those where it runs (parcel.py). To workers of the tree
 **With a daemon.** A worker with a channel calls attach(). Then send, link, monitor and whereis take names of the tree,
 `ready` tells the daemon that it is up, and the messages of others arrive in the same mailbox (channel.py).
 
-The modules: process.py, task.py, gen_server.py, agent.py and task_supervisor.py are what programs see; values.py what
-they match. Beneath: mailbox.py (what has come), connection.py and channel.py (from where), spawn.py (fork and wait),
-node.py (what follows from what) and node_process.py (which does it), frames.py and parcel.py (how it travels).
+The modules: process.py, task.py (with task_stream.py), gen_server.py, agent.py and task_supervisor.py are what programs
+see; values.py what they match. Beneath: mailbox.py (what has come), connection.py and channel.py (from where), spawn.py
+(fork and wait), node.py (what follows from what) and node_process.py (which does it), frames.py and parcel.py (how it
+travels).
 """
 
 from procsup.worker.process import (

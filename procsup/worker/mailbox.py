@@ -17,7 +17,7 @@ import select
 import time
 from _thread import get_ident
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from itertools import islice
 from typing import Any, Protocol
@@ -237,6 +237,17 @@ class Mailbox:
         letter = self._open(self._of_ref[ref][0])
         assert isinstance(letter, Answer | Down)
         return letter
+
+    def wait_for_any(self, refs: Collection[int], end: float | None) -> list[int]:
+        """Those of the refs for which there is a letter; wait until there is one. []: not in time."""
+        found: list[int] = []
+
+        def is_there() -> bool:
+            found.extend(ref for ref in refs if ref in self._of_ref)
+            return bool(found)
+
+        self.wait(is_there, end)
+        return found
 
     def wait_down(self, ref: int, end: float | None) -> bool:
         """Until its Down is here. False: not in time."""
