@@ -57,7 +57,7 @@ def events(
     stopping, stopped, restarting, gave_up, escalated, auto_shutdown, held,
     released, child_added, child_removed, lost_output, journal_failed,
     journal_resumed, daemon_stopped), path, and cause, the seq of the event that led
-    to this one, or null. Each daemon begins with a seq of 1.
+    to this one, or null. A new daemon goes on with the next seq.
     """
     choice = Choice(names, kinds, is_whole=as_json)
     last = _LAST if count is None and since is None else count

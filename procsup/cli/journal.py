@@ -20,8 +20,8 @@ from procsup.wire.events import BACKUPS, JOURNAL_FILE
 T = TypeVar("T")
 
 _CHUNK = 65536
-_LONGEST_LINE = 1024 * 1024
-"""Bytes. An event with the last lines of a worker takes some thousands."""
+_LONGEST_LINE = 10_000_000
+"""Bytes. An event with the last lines of a worker takes some thousands, one that names a large group far more."""
 
 
 class Place(NamedTuple):

@@ -26,6 +26,7 @@ _COMMANDS = {
     "logs": "logs:logs",
     "events": "events:events",
     "why": "why.command:why",
+    "timeline": "timeline.command:timeline",
     "start-child": "children:start_child",
     "delete-child": "children:delete_child",
     "shutdown": "shutdown:shutdown",

@@ -7,8 +7,12 @@ open, so that queries, an operator's stop and the shutdown need not wait.
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from procsup.core.child import Child
+
+if TYPE_CHECKING:
+    from procsup.core.reload import Renewal
 
 
 class Purpose(Enum):
@@ -22,6 +26,10 @@ class Purpose(Enum):
     """An operator's: a start that fails is the answer. `cause` led to its stop; its start is caused by the child's
     release, if it was held.
     """
+    GIVE_UP = "give_up"
+    """A reload's first round: these are gone from the tree."""
+    RELOAD = "reload"
+    """A step of a reload: a start that fails leaves its child down, and the others go on."""
     END = "end"
     """The supervisor ends: all its children are stopped."""
 
@@ -38,5 +46,7 @@ class Agenda:
     start: list[Child] = field(default_factory=list)
     ref: int | None = None
     is_new: bool = False
+    renewal: "Renewal | None" = None
+    """Of GIVE_UP and RELOAD"""
     members: tuple[Child, ...] = ()
     closed: bool = False

@@ -40,6 +40,10 @@ class Book:
         child.cause = seq = self.note(event, child, cause, **details)
         return seq
 
+    def go_on_from(self, seq: int) -> None:
+        """The next record has the number after this one."""
+        self._seq = seq
+
     def note(self, event: str, child: Child, cause: int | None, /, **details: Detail) -> int:
         """The same, for what only accompanies the life of the child: the cause of what follows stays what it was."""
         self._seq += 1

@@ -8,7 +8,7 @@ starts once more. None of them ever counts as a restart.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from procsup.core.spec import ChildSpec
+from procsup.core.spec import ChildSpec, SupervisorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,19 @@ class Restart:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """The tree is to be this one, whose root has the name of the present one (reload.py). Answered when everything that
+    had to be stopped and started for it is down or up, or has failed. `by` is recorded: "uid 1000", "SIGHUP".
+    """
+
+    tree: SupervisorSpec
+    by: str = ""
+
+
 ChildCall = StartChild | TerminateChild | RestartChild | DeleteChild
 Command = Start | Stop | Restart
-Call = ChildCall | Command
+Call = ChildCall | Command | Reload
 
 
 class Refusal(StrEnum):

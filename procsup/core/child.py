@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from procsup.core.readiness import AT_EXEC, Ready
 from procsup.core.reason import Reason, WorkerExit
 from procsup.core.spec import ChildSpec, Restart, SupervisorSpec
 
@@ -98,6 +99,8 @@ class Child:
     release: int | None = None
     """The seq of the record that let it run again after a hold; None once a start has begun."""
     life: int = 0
+    ready: Ready = AT_EXEC
+    """What tells that the present life is ready: a reload may have changed the spec since."""
     pid: int | None = None
     gone: bool = True
     """Nothing is left of the present life. False from Spawn on."""
@@ -128,6 +131,11 @@ class Child:
     @property
     def type(self) -> str:
         return "supervisor" if isinstance(self.spec, SupervisorSpec) else "worker"
+
+    @property
+    def is_active(self) -> bool:
+        """OTP has a pid for it, of a live process or a dead one."""
+        return self.state not in _INACTIVE
 
     def change(self, state: State, now: float) -> None:
         """The only place that changes the state.

@@ -5,9 +5,11 @@ A dead child whose exit is yet to be decided still counts as running, as its pid
 
 from typing import TYPE_CHECKING, assert_never
 
+from procsup.core import reload
 from procsup.core.agenda import Agenda, Purpose
 from procsup.core.calls import DeleteChild, Refusal, RestartChild, StartChild, TerminateChild
 from procsup.core.child import Child, State, Wanted
+from procsup.core.reload import Renewal
 from procsup.core.spec import is_bad_combination
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ def serve(supervisor: "Supervisor", waiting: "WaitingCall") -> None:
             _restart_child(supervisor, supervisor.children.get(name), waiting.ref)
         case DeleteChild(name=name):
             _delete_child(supervisor, supervisor.children.get(name), waiting.ref)
+        case Renewal() as renewal:
+            reload.serve(renewal)
         case Child() as child:
             if child.state in (State.DOWN, State.CLEARING) and supervisor.children.get(child.name) is child:
                 start_now(supervisor, child)

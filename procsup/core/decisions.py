@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from procsup.core.calls import ChildCall
 from procsup.core.child import Child
 from procsup.core.reason import Reason
+from procsup.core.reload import Renewal
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,11 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class WaitingCall:
-    """One of OTP's calls, or a child that an operator wants started."""
+    """One of OTP's calls, a child that an operator wants started, or the next step of a reload."""
 
     order: int
     ref: int | None
-    call: ChildCall | Child
+    call: ChildCall | Child | Renewal
 
 
 Decision = ChildExit | Retry | Rest

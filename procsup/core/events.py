@@ -8,11 +8,14 @@ from procsup.core.reason import WorkerExit
 
 @dataclass(frozen=True, slots=True)
 class Booted:
-    """The daemon runs, under this pid: the tree of this file is to be started."""
+    """The daemon runs, under this pid: the tree of this file is to be started. `last_seq` is that of the last record of
+    an earlier daemon, which the records of this one go on from.
+    """
 
     pid: int
     file: str
     version: str
+    last_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)

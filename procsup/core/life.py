@@ -42,7 +42,7 @@ def start(book: Book, child: Child, cause: int | None) -> None:
     spec = _spec(child)
     book.begin_life(child)
     child.change(State.STARTING, book.now)
-    child.how, child.ended = "", None
+    child.how, child.ended, child.ready = "", None, spec.ready
     book.record("starting", child, cause, type="worker", starts=child.starts + 1)
     book.actions.append(Spawn(child.life, child.path, spec, child.starts + 1))
     book.set_timer(child, Phase.START, spec.start_timeout)
@@ -77,7 +77,7 @@ def started(book: Book, life: int, pid: int) -> None:
     book.record("started", child, child.cause, pid=pid)
     if child.state is State.STARTING:
         child.starts += 1
-        if is_ready_at_exec(_spec(child).ready):
+        if is_ready_at_exec(child.ready):
             _is_ready(book, child)
     elif child.state in ENDING:  # decided while the spawn was under way
         book.todo.append(partial(_stop_late, book, child, life))

@@ -12,10 +12,10 @@ the second is known to be dead when the fate of the first is decided. The same e
 from collections.abc import Iterable
 from typing import assert_never
 
-from procsup.core import commands, life
+from procsup.core import commands, life, reload
 from procsup.core.actions import Action
 from procsup.core.book import Book
-from procsup.core.calls import Call, DeleteChild, Refusal, RestartChild, StartChild, TerminateChild
+from procsup.core.calls import Call, DeleteChild, Refusal, Reload, RestartChild, StartChild, TerminateChild
 from procsup.core.child import Child, State
 from procsup.core.events import (
     BecameReady,
@@ -116,7 +116,8 @@ class Node:
                 self._book.todo.append(self._expire)
             case ShutdownRequested(hurried=hurried, by=by):
                 self._shut_down(hurried, by)
-            case Booted(pid=pid, file=file, version=version):
+            case Booted(pid=pid, file=file, version=version, last_seq=last_seq):
+                self._book.go_on_from(last_seq)
                 cause = self._book.record("daemon_started", self.root, None, pid=pid, file=file, version=version)
                 self._supervisor.begin(cause)
                 if self._shutdown_requested is not None:
@@ -127,6 +128,12 @@ class Node:
     def _call(self, ref: int, call: Call) -> None:
         if self.root.state is State.DOWN:  # over, or not begun
             self._book.reply(ref, Refusal.NOPROC)
+            return
+        if isinstance(call, Reload):
+            if self._supervisor.takes_calls:
+                reload.begin(self._book, self.root, ref, call.tree, call.by)
+            else:
+                self._book.reply(ref, Refusal.NOPROC)
             return
         if not isinstance(call, StartChild | TerminateChild | RestartChild | DeleteChild):
             commands.obey(self._book, ref, call)

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterable
 from functools import partial
 
-from procsup.core import child_calls, life
+from procsup.core import child_calls, life, reload
 from procsup.core.actions import End
 from procsup.core.agenda import Agenda, Purpose
 from procsup.core.book import Book
@@ -41,6 +41,7 @@ from procsup.core.reason import (
     Shutdown,
     StartFailure,
 )
+from procsup.core.reload import Renewal
 from procsup.core.spec import AutoShutdown, ChildSpec, Strategy, SupervisorSpec, WorkerSpec, check_children
 from procsup.core.timers import Phase
 
@@ -68,13 +69,19 @@ class Supervisor:
         "ending",
         "hurried",
         "open_call",
+        "renewal",
         "spec",
+        "wanted",
         "window",
     )
 
     def __init__(self, book: Book, spec: SupervisorSpec, child: Child) -> None:
         self.book = book
         self.spec = spec
+        self.wanted = spec
+        """What `spec` will be from its next start, or from its turn in a reload."""
+        self.renewal: Renewal | None = None
+        """Of the agenda that is open for a reload."""
         self.child = child
         self.children: dict[str, Child] = {}
         self.window = Window(spec.intensity, spec.period)
@@ -95,11 +102,11 @@ class Supervisor:
         """Start from the original children: what was added is lost, what was removed is back. As init/1."""
         if self.ending is not None:
             return
-        complaint = check_children(self.spec.children, self.spec.auto_shutdown)
+        complaint = check_children(self.wanted.children, self.wanted.auto_shutdown)
         if complaint is not None:
             self.end(BadStartSpec(complaint), self.child.cause)
             return
-        self._lay_out_children()
+        self.lay_out_children("restarted")
         agenda = Agenda(Purpose.BOOT, self.child.cause, start=list(reversed(self.children.values())))
         self.open(agenda)
 
@@ -173,7 +180,12 @@ class Supervisor:
         self.book.answer_waiters(child, Wanted.UP, reason)
         if agenda.is_new or child.is_temporary:
             self.remove(child, "start_failed")
-        self._close(agenda)
+        if agenda.purpose is Purpose.RELOAD:
+            agenda.start.pop()
+            child.agenda = None
+            self._go_on(agenda)
+        else:
+            self._close(agenda)
 
     def on_exit(self, child: Child, reason: Reason) -> None:
         """A child ended by itself: RUNNING, or DOOMED or about to be stopped and overtaken by its own end."""
@@ -188,8 +200,9 @@ class Supervisor:
         """Nothing of the child is left: it is DOWN."""
         self.book.answer_waiters(child, Wanted.DOWN)
         agenda = child.agenda
-        comes_back = child.held or (agenda is not None and child in agenda.start[-1:])
-        if child.is_temporary and not comes_back and self.is_serving:
+        if agenda is not None and agenda.purpose is Purpose.GIVE_UP and self.is_serving:
+            self.remove(child, "reloaded")
+        elif child.is_temporary and not child.held and not _comes_back(child, agenda) and self.is_serving:
             self.remove(child, "temporary")
         if agenda is not None:
             self._go_on(agenda)
@@ -295,6 +308,8 @@ class Supervisor:
         self.agendas += 1
         if agenda.purpose is Purpose.CALL:
             self.open_call = agenda
+        if agenda.renewal is not None:
+            self.renewal = agenda.renewal
         group = tuple(doomed)
         agenda.members = (*group, *agenda.start)
         for child in agenda.members:
@@ -341,6 +356,8 @@ class Supervisor:
             child = agenda.start[-1]
             if child.state is not State.DOWN:
                 return
+            if agenda.renewal is not None:
+                reload.renew(agenda.renewal, child)
             if not child.held:
                 self.begin_start(child, child.release if agenda.purpose is Purpose.COMMAND else agenda.cause)
                 return
@@ -362,6 +379,10 @@ class Supervisor:
             case Purpose.CALL:
                 self.open_call = None
                 self.book.reply(agenda.ref)
+            case Purpose.GIVE_UP | Purpose.RELOAD:
+                assert agenda.renewal is not None
+                self.renewal = None
+                reload.go_on(agenda.renewal)
             case Purpose.RESTART | Purpose.COMMAND:
                 pass
         self._decide_soon()
@@ -381,9 +402,9 @@ class Supervisor:
     # As the child of another supervisor, or as the root
 
     def adopt_spec(self, spec: SupervisorSpec) -> None:
-        """While it is down: the place is the same, the supervisor may be another one."""
-        self.spec = spec
-        self.window = Window(spec.intensity, spec.period)
+        """The place is the same, the supervisor may be another one. Nothing is going on under it."""
+        self.spec = self.wanted = spec
+        self.window.intensity, self.window.period = spec.intensity, spec.period
 
     def begin(self, cause: int | None) -> None:
         """DOWN → STARTING."""
@@ -425,6 +446,8 @@ class Supervisor:
         child, book, ending = self.child, self.book, self.ending
         assert ending is not None
         book.end_life(child)
+        if self.wanted is not self.spec:
+            self.lay_out_children("reloaded")
         child.last_exit = KILLED if isinstance(ending, Shutdown) and child.how == "killed" else ending
         if child.state is State.STOPPING:
             child.change(State.DOWN, book.now)
@@ -454,7 +477,11 @@ class Supervisor:
 
     # Its children
 
-    def _lay_out_children(self) -> None:
+    def lay_out_children(self, why: str) -> None:
+        """While it is down: a record, DOWN, for each child that is wanted, with the past of its predecessor, if it has
+        one. What else there was is removed for this reason.
+        """
+        self.adopt_spec(self.wanted)
         before = self.children
         self.children = {}
         for spec in self.spec.children:
@@ -468,7 +495,7 @@ class Supervisor:
             else:
                 self.add(spec)
         for child in before.values():
-            self.book.record("child_removed", child, self.child.cause, why="restarted")
+            self.book.record("child_removed", child, self.child.cause, why=why)
             self._forget(child)
         self.active_significant = 0
 
@@ -482,6 +509,12 @@ class Supervisor:
         self.children[spec.name] = child
         self.book.add(child)
         return child
+
+    def put_in_order(self) -> None:
+        """After a reload. O(children)."""
+        self.children = reload.in_order(self, self.spec)
+        for position, child in enumerate(self.children.values()):
+            child.position = position
 
     def remove(self, child: Child, why: str) -> None:
         del self.children[child.name]
@@ -501,14 +534,19 @@ class Supervisor:
     def _refuse_all_calls(self) -> None:
         for waiting in self.calls:
             self.book.reply(waiting.ref, Refusal.NOPROC)
+            if isinstance(waiting.call, Renewal):
+                waiting.call.settle()
         self.calls.clear()
+        if self.renewal is not None:
+            self.renewal.settle()
+            self.renewal = None
         if self.open_call is not None:
             self.book.reply(self.open_call.ref, Refusal.NOPROC)
             self.open_call = None
         for child in self.children.values():
             self.book.answer_waiters(child, Wanted.UP, Refusal.NOPROC)
 
-    def wait_turn(self, ref: int | None, call: ChildCall | Child) -> None:
+    def wait_turn(self, ref: int | None, call: ChildCall | Child | Renewal) -> None:
         """Serve the call when everything before it is done."""
         self.calls.append(WaitingCall(self._arrival(), ref, call))
         self._decide_soon()
@@ -521,3 +559,10 @@ class Supervisor:
 def _startable(group: Iterable[Child]) -> list[Child]:
     """The next to be started is last. Temporary children do not come back."""
     return [child for child in reversed(list(group)) if not child.is_temporary]
+
+
+def _comes_back(child: Child, agenda: Agenda | None) -> bool:
+    """It is down only in order to be started."""
+    if agenda is None:
+        return False
+    return child in agenda.start[-1:] or (agenda.renewal is not None and child in agenda.renewal.changed)

@@ -155,12 +155,12 @@ class Daemon:
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self._loop.on_signal(number, functools.partial(self._stop, signal.Signals(number).name))
-        self._loop.on_signal(signal.SIGUSR1, self._outputs.reopen)
+        self._loop.on_signal(signal.SIGUSR1, self._reopen)
         for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGALRM):
             self._loop.on_signal(number, _disregard)
 
     def run(self) -> int:
-        self._events.append(Booted(os.getpid(), self._config.file, __version__))
+        self._events.append(Booted(os.getpid(), self._config.file, __version__, self._journal.last_seq()))
         self._check_guardian()
         try:
             while self._end is None:
@@ -207,6 +207,7 @@ class Daemon:
         now = time.monotonic()
         self._reaper.poll(now)
         self._outputs.poll(now)
+        self._journal.poll(now)
         self._check_guardian()  # before anything follows from the deaths: orphans may have been out of sight
         deadline = self._node.next_deadline()
         if deadline is not None and deadline <= now:
@@ -225,7 +226,8 @@ class Daemon:
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _deadlines(self) -> tuple[float | None, ...]:
-        return self._node.next_deadline(), self._reaper.next_poll(), self._outputs.next_poll()
+        polls = self._reaper.next_poll(), self._outputs.next_poll(), self._journal.next_poll()
+        return self._node.next_deadline(), *polls
 
     def _take_results(self) -> None:
         self._events += self._results
@@ -331,6 +333,10 @@ class Daemon:
             self._api.publish(events)
 
     # Asked from outside
+
+    def _reopen(self) -> None:
+        self._outputs.reopen()
+        self._journal.close()
 
     def _stop(self, by: str) -> None:
         self._events.append(ShutdownRequested(by=by))

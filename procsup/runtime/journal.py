@@ -2,18 +2,20 @@
 
 The events of one turn of the loop are appended by one write. The file is renamed to journal.jsonl.1, .2 … when it would
 grow over MAX_BYTES; BACKUPS old ones are kept, so that the journal as a whole is bounded. It survives the daemon; the
-next one goes on in it, with `daemon_started` and a seq of 1 again.
+next one goes on in it, with `daemon_started` and the next seq.
 
 Laws: supervision never waits for the journal nor ends for it. What a full disk does not take is kept, up to MOST_KEPT
-bytes, and written when there is room; beyond that it is counted. Nothing is synced: that would hold up the loop for as
-long as the disk likes. So a power loss may cost the end of the journal, and a daemon that dies in the middle of a write
-leaves a torn line. A line is whole or is no JSON; the next daemon begins a new one after it. That readers drop what is
-torn, and say so, is their part (cli/journal.py).
+bytes, and written when there is room, which is tried with each event and every few seconds; beyond that it is counted.
+Nothing is synced: that would hold up the loop for as long as the disk likes. So a power loss may cost the end of the
+journal, and a daemon that dies in the middle of a write leaves a torn line. A line is whole or is no JSON; the next
+daemon begins a new one after it. That readers drop what is torn, and say so, is their part (cli/journal.py).
 """
 
 import contextlib
 import json
+import math
 import os
+import time
 from collections.abc import Callable, Iterable
 
 from procsup.runtime.spawn import errno_name
@@ -22,9 +24,14 @@ from procsup.wire.events import BACKUPS, JOURNAL_FILE, Event
 MAX_BYTES = 10_000_000
 MOST_KEPT = 1024 * 1024
 
+RETRY = 5.0
+"""Seconds, while it cannot be written."""
+
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 """To read too, for the last byte. Not blocking, in case somebody put a FIFO there."""
 
+_NEAR = 65536
+"""Bytes at the end that are searched first for the last event."""
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 """All in ASCII: no name and no output of a worker can break a line, or be no UTF-8."""
@@ -44,6 +51,7 @@ class Journal:
         self._fd = -1
         self._kept = bytearray()
         self._lost_now = 0
+        self._retry = math.inf
         self.lost = 0
         """Events that are not in the journal and never will be."""
         self.error: str | None = None
@@ -58,21 +66,42 @@ class Journal:
             self.lost += len(lines)
             text = b""
         self._kept += text
-        try:
-            self._write()
-        except OSError as error:
-            self._fail(errno_name(error.errno or 0))
-            return
-        if self.error is not None:
-            self.error = None
-            lost, self._lost_now = self._lost_now, 0
-            self._on_resumed(lost)
+        self._try_to_write()
+
+    def next_poll(self) -> float | None:
+        return self._retry if self._retry < math.inf else None
+
+    def poll(self, now: float) -> None:
+        """Writes what is kept, when it is time for another attempt."""
+        if now >= self._retry:
+            self._try_to_write()
+
+    def last_seq(self) -> int:
+        """Of the last event that an earlier daemon left here, or 0. What is torn or damaged is passed over."""
+        for path in (self._path, f"{self._path}.1"):
+            with contextlib.suppress(OSError):
+                seq = _last_seq(path)
+                if seq:
+                    return seq
+        return 0
 
     def close(self) -> None:
         """The next event opens it again, or what has its name by then."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _try_to_write(self) -> None:
+        try:
+            self._write()
+        except OSError as error:
+            self._retry = time.monotonic() + RETRY
+            self._fail(errno_name(error.errno or 0))
+            return
+        if self.error is not None:
+            self.error, self._retry = None, math.inf
+            lost, self._lost_now = self._lost_now, 0
+            self._on_resumed(lost)
 
     def _write(self) -> None:
         """Raises:
@@ -128,3 +157,32 @@ def _rename(path: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.replace(f"{path}.{number}", f"{path}.{number + 1}")
     os.replace(path, f"{path}.1")
+
+
+def _last_seq(path: str) -> int:
+    """0 when there is no event.
+
+    Raises:
+        OSError
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        size = os.fstat(fd).st_size
+        for length in (min(_NEAR, size), min(MAX_BYTES, size)):  # the last lines; or all, if they are damaged
+            for line in reversed(os.pread(fd, length, size - length).split(b"\n")):
+                seq = _seq_of(line)
+                if seq:
+                    return seq
+    finally:
+        os.close(fd)
+    return 0
+
+
+def _seq_of(line: bytes) -> int:
+    """0 when it is no event."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return 0
+    seq = event.get("seq") if isinstance(event, dict) else None
+    return seq if type(seq) is int and seq > 0 else 0

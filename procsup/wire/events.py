@@ -1,6 +1,6 @@
 """Journal events: what happened, as one JSON object each, in the journal (runtime/journal.py) and for those who listen.
 
-    seq     1, 2, 3, ... since the daemon began
+    seq     1, 2, 3, ...; a new daemon goes on where the journal ends
     time    UTC, RFC 3339 with microseconds
     mono    seconds of the monotonic clock
     event   one of the names below
@@ -39,8 +39,8 @@ daemon_stopped  the tree is down: status (exit status), reason
 
 What follows from an event names it as its cause, directly or through others; an event without a cause came from
 outside: a worker ended by itself, somebody gave a command, the daemon began. Readers pass over events and keys that
-they do not know. A journal holds the runs of several daemons one after another: each begins with daemon_started and a
-seq of 1, and causes speak of the same run. A run that ends without daemon_stopped was cut short: its daemon was killed.
+they do not know. A journal holds the runs of several daemons one after another: each begins with daemon_started, and
+causes speak of the same run. A run that ends without daemon_stopped was cut short: its daemon was killed.
 """
 
 from dataclasses import dataclass

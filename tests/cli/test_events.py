@@ -207,9 +207,7 @@ def test_without_a_journal_what_happens_is_told_all_the_same(tmp_path: Path, soc
     assert err.startswith("procsup: no journal in ")
 
 
-def test_a_daemon_that_hangs_up_without_a_farewell_is_a_failure(
-    journal: Path, socket_path: str, procsup: Run
-) -> None:
+def test_a_daemon_that_hangs_up_without_a_farewell_is_a_failure(journal: Path, socket_path: str, procsup: Run) -> None:
     code, _, err = followed(journal, socket_path, procsup, live=tuple(STORY))
     assert code == 1
     assert err.startswith("procsup: the daemon hung up")

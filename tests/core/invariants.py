@@ -27,6 +27,7 @@ from procsup.core.calls import (
     Call,
     DeleteChild,
     Refusal,
+    Reload,
     Restart,
     RestartChild,
     Start,
@@ -45,7 +46,7 @@ SETTLED = frozenset({State.DOWN, State.RUNNING})
 NOT_OBEYED = frozenset({Refusal.NOPROC, Refusal.UNKNOWN, Refusal.ROOT})
 
 CAUSES: dict[str, set[str | None]] = {
-    "starting": {None, "daemon_started", "starting", "restarting", "child_added", "released", "held"},
+    "starting": {None, "daemon_started", "starting", "restarting", "child_added", "released", "held", "reloaded"},
     "started": {"starting", "stopping"},
     "ready": {"starting", "started"},
     "start_failed": {"starting", "started", "stopping", "start_failed"},
@@ -60,6 +61,7 @@ CAUSES: dict[str, set[str | None]] = {
         "auto_shutdown",
         "start_failed",
         "held",
+        "reloaded",
     },
     "stopped": {"stopping", "started"},
     "restarting": {"exited", "start_failed", "escalated"},
@@ -69,7 +71,8 @@ CAUSES: dict[str, set[str | None]] = {
     "held": {None},
     "released": {None},
     "lost_output": {None},
-    "child_added": {None},
+    "child_added": {None, "reloaded"},
+    "reloaded": {None},
     "daemon_started": {None},
     "daemon_stopped": {"exited", "stopped", "start_failed"},
 }
@@ -147,6 +150,8 @@ class Invariants:
         if supervisor.agendas or supervisor.open_call or supervisor.calls or supervisor.decisions:
             left = f"{supervisor.agendas} agendas, {supervisor.decisions}, {supervisor.calls}"
             raise Violation(f"{supervisor.child!r} is not done: {left}")
+        if supervisor.wanted is not supervisor.spec or supervisor.renewal is not None:
+            raise Violation(f"{supervisor.child!r} is not reloaded")
         active = sum(child.spec.significant and child.state is State.RUNNING for child in supervisor.children.values())
         if active != supervisor.active_significant:
             raise Violation(f"{supervisor.child!r} counts {supervisor.active_significant} of {active} significant")
@@ -316,6 +321,8 @@ class Invariants:
                 done = self._up.get(f"{above}/{spec.name}", 0) > question.asked
             case DeleteChild(supervisor=above, name=name):
                 done = self._records[-1].event == "child_removed" and self._records[-1].path == f"{above}/{name}"
+            case Reload():
+                done = True  # what it leads to is looked at when nothing is left to happen
             case _:
                 assert_never(question.call)
         if not done:

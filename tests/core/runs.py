@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from procsup.core.calls import (
     Call,
     DeleteChild,
+    Reload,
     Restart,
     RestartChild,
     Start,
@@ -27,7 +28,7 @@ from procsup.core.reason import ExitCode, KilledBySignal, WorkerExit
 from procsup.core.spec import AutoShutdown, ChildSpec, Shutdown, StartTimeout, SupervisorSpec, WorkerSpec
 from procsup.core.spec import Restart as RestartType
 from procsup.core.spec import Strategy as RestartStrategy
-from tests.core.trees import PROGRAM, paths
+from tests.core.trees import OTHER_PROGRAM, PROGRAM, paths
 from tests.core.world import (
     BOOTED,
     FAILS,
@@ -116,11 +117,19 @@ class AddChild:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadTree:
+    tree: SupervisorSpec
+
+
+@dataclass(frozen=True, slots=True)
 class ShutDown:
     pass
 
 
-Step = Answer | AnswerAll | Settle | Die | WaitEnds | RestDies | Pass | Command | ChildCall | AddChild | ShutDown
+Step = (
+    Answer | AnswerAll | Settle | Die | WaitEnds | RestDies | Pass | Command | ChildCall | AddChild | ReloadTree
+    | ShutDown
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +260,9 @@ class RandomWorld(World):
                 above = self._known(choice)
                 self.known.extend(path for path in paths(spec, f"{above}/") if path not in self.known)
                 self._batch_call(StartChild(above, spec))
+            case ReloadTree(tree=tree):
+                self.known.extend(path for path in paths(tree) if path not in self.known)
+                self._batch_call(Reload(tree))
             case ShutDown():
                 self._batch.append(ShutdownRequested())
             case _:
@@ -312,7 +324,8 @@ def child_specs(draw: st.DrawFn, name: str, auto_shutdown: AutoShutdown, depth: 
     if depth > 0 and draw(st.integers(0, 2)) == 2:
         return draw(supervisor_specs(name, depth, restart, significant))
     ready, timeout = draw(READINESS), draw(START_TIMEOUTS)
-    return WorkerSpec(name, PROGRAM, restart, significant, draw(SHUTDOWNS), ready=ready, start_timeout=timeout)
+    program = draw(st.sampled_from([PROGRAM, PROGRAM, PROGRAM, OTHER_PROGRAM]))
+    return WorkerSpec(name, program, restart, significant, draw(SHUTDOWNS), ready=ready, start_timeout=timeout)
 
 
 @st.composite
@@ -358,6 +371,7 @@ CHILD_CALLS: st.SearchStrategy[Step] = st.one_of(
     st.builds(ChildCall, st.sampled_from([TerminateChild, RestartChild, DeleteChild]), CHOICES, st.booleans()),
     st.builds(AddChild, CHOICES, added_specs()),
 )
+RELOADS: st.SearchStrategy[Step] = st.builds(ReloadTree, supervisor_specs())
 SHUT_DOWN: st.SearchStrategy[Step] = st.sampled_from([*[Settle()] * 9, ShutDown()])
 
 

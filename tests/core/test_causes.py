@@ -5,6 +5,8 @@ import pytest
 from procsup.core.actions import Record
 from procsup.core.calls import Command, Restart, Start, Stop
 from procsup.core.child import State
+from procsup.core.events import Booted
+from procsup.core.node import Node
 from tests.core.trees import BY_STRATEGY, one_for_all, one_for_one, worker
 from tests.core.world import FAILS, GOOD, NORMAL, STUBBORN, World
 
@@ -180,3 +182,10 @@ def effects(world: World, cause: Record) -> list[Record]:
 def by_seq(world: World, seq: int | None) -> Record:
     assert seq is not None
     return world.records[seq - 1]
+
+
+def test_records_go_on_from_those_of_the_daemon_before() -> None:
+    actions = Node(one_for_one("root", "a")).handle([Booted(1, "", "", last_seq=41)], 100.0)
+    records = [action for action in actions if isinstance(action, Record)]
+    assert [record.seq for record in records] == list(range(42, 42 + len(records)))
+    assert [record.cause for record in records][:2] == [None, 42]

@@ -3,26 +3,35 @@
 invariants.py checks every event and action of a run; here stands what is to be true at its end.
 """
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 
-from procsup.core.calls import Refusal, Restart, Start, Stop, TerminateChild
+from procsup.core.calls import Refusal, Reload, Restart, Start, Stop, TerminateChild
 from procsup.core.child import Child, State
 from procsup.core.node import Node
 from procsup.core.reason import FailedToStartChild, StartFailure
+from procsup.core.reload import plan
+from procsup.core.spec import ChildSpec, SupervisorSpec
 from procsup.core.spec import Restart as RestartType
 from tests.core.runs import (
     CHILD_CALLS,
     COMMANDS,
     PEACEFUL_FATES,
     PEACEFUL_STEPS,
+    RELOADS,
     SHUT_DOWN,
+    AddChild,
+    ChildCall,
     RandomWorld,
     Run,
     runs,
+    supervisor_specs,
 )
+from tests.core.trees import paths
 
-EVERYTHING = runs(COMMANDS, CHILD_CALLS, SHUT_DOWN)
+EVERYTHING = runs(COMMANDS, CHILD_CALLS, RELOADS, SHUT_DOWN)
 
 
 @given(runs())
@@ -37,6 +46,11 @@ def test_commands_break_no_law(run: Run) -> None:
 
 @given(runs(CHILD_CALLS))
 def test_child_calls_break_no_law(run: Run) -> None:
+    play(run).finish()
+
+
+@given(runs(RELOADS))
+def test_reloads_break_no_law(run: Run) -> None:
     play(run).finish()
 
 
@@ -97,6 +111,38 @@ def test_every_child_can_be_terminated_whatever_was_before(run: Run) -> None:
     for child in children_of_running(world):
         if world.node.child(child.path) is child and child.parent is not None:
             assert world.ask_calmly(TerminateChild(child.parent.child.path, child.name)) in ("ok", Refusal.NOPROC)
+
+
+@given(EVERYTHING, supervisor_specs())
+def test_tree_that_runs_after_a_reload_is_the_one_of_the_file(run: Run, tree: SupervisorSpec) -> None:
+    """But for those that were never in a file, and those that an operator has deleted."""
+    world = play(runs_without_calls(run))
+    if world.end is not None or world.ask_calmly(Reload(tree)) != "ok" or world.end is not None:
+        return
+    for path, spec in paths(tree).items():
+        child = world.node.child(path)
+        if child is not None and child.parent is not None and child.parent.child.state is State.RUNNING:
+            assert replace_children(child.spec) == replace_children(spec)
+    assert {child.path for child in world.node.children()} <= set(paths(tree))
+
+
+@given(EVERYTHING, supervisor_specs())
+def test_second_reload_of_the_same_tree_changes_nothing(run: Run, tree: SupervisorSpec) -> None:
+    world = play(run)
+    world.ask_calmly(Reload(tree))
+    if world.end is None and world.state("root") is State.RUNNING:
+        starts = {child.path: child.starts for child in world.node.children()}
+        assert list(plan(world.node.root, tree)) == []
+        world.ask_calmly(Reload(tree))
+        assert {child.path: child.starts for child in world.node.children()} == starts
+
+
+def runs_without_calls(run: Run) -> Run:
+    return replace(run, steps=tuple(step for step in run.steps if not isinstance(step[0], AddChild | ChildCall)))
+
+
+def replace_children(spec: ChildSpec) -> ChildSpec:
+    return replace(spec, children=()) if isinstance(spec, SupervisorSpec) else spec
 
 
 def play(run: Run) -> RandomWorld:

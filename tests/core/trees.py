@@ -11,6 +11,7 @@ from typing import Any
 from procsup.core.spec import AutoShutdown, ChildSpec, Program, Restart, Strategy, SupervisorSpec, WorkerSpec
 
 PROGRAM = Program(("program",))
+OTHER_PROGRAM = Program(("other program",))
 
 
 def worker(name: str, restart: str = "permanent", **keys: Any) -> WorkerSpec:

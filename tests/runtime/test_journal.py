@@ -1,5 +1,6 @@
 """The journal's writer: whole lines, bounded, beside supervision and never before it."""
 
+import contextlib
 import json
 import os
 import resource
@@ -15,6 +16,7 @@ from procsup.runtime import journal
 from procsup.runtime.journal import Journal
 from procsup.wire.events import Event
 from tests.kit.client import in_words
+from tests.kit.disks import small_disk
 from tests.kit.fixtures import Supervise
 from tests.kit.trees import sh, supervisor, tree, worker
 from tests.kit.wait import wait_until
@@ -156,6 +158,49 @@ def test_of_a_write_that_got_half_through_the_whole_lines_stay_and_the_rest_foll
     assert told.splitlines() == ["['EFBIG'] [1, 2] True", "['EFBIG', 0] [1, 2, 3, 4] 4"]
 
 
+def test_what_was_kept_is_written_without_another_event_when_there_is_room(diary: Diary) -> None:
+    os.symlink("/dev/full", diary.path)
+    assert diary.journal.next_poll() is None
+    diary.append(1)
+    due = diary.journal.next_poll()
+    assert due is not None
+    diary.path.unlink()
+    diary.journal.poll(due - 0.1)
+    assert diary.said == ["ENOSPC"]
+    diary.journal.poll(due)
+    assert (diary.said, diary.seqs(), diary.journal.next_poll()) == (["ENOSPC", 0], [1], None)
+
+
+def test_the_next_daemon_goes_on_after_the_last_whole_event_wherever_the_journal_is_cut(diary: Diary) -> None:
+    diary.append(1, 2, 3)
+    whole = diary.path.read_bytes()
+    ends = [number for number, byte in enumerate(whole) if byte == ord("\n")]
+    for length in range(len(whole) + 1):
+        diary.path.write_bytes(whole[:length])
+        assert diary.journal.last_seq() == sum(end <= length for end in ends)
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 100_000, b"\n" * 100_000, b'{"seq":"7"}\n[8]\n9\n', b"\xff\n{"])
+def test_the_next_daemon_goes_on_after_the_last_event_whatever_comes_behind_it(diary: Diary, damage: bytes) -> None:
+    diary.append(6)
+    with open(diary.path, "ab") as file:
+        file.write(damage)
+    assert diary.journal.last_seq() == 6
+
+
+def test_the_next_daemon_goes_on_after_the_last_event_of_the_file_before(diary: Diary) -> None:
+    diary.append(6)
+    diary.path.rename(f"{diary.path}.1")
+    diary.path.touch()
+    assert diary.journal.last_seq() == 6
+
+
+def test_without_a_journal_there_is_no_last_event_and_nobody_waits_for_one(diary: Diary) -> None:
+    assert diary.journal.last_seq() == 0
+    os.mkfifo(diary.path)
+    assert diary.journal.last_seq() == 0
+
+
 def test_a_journal_that_somebody_removed_is_begun_again(diary: Diary) -> None:
     diary.append(1)
     diary.path.unlink()
@@ -172,6 +217,7 @@ def test_a_closed_journal_opens_what_has_its_name(diary: Diary) -> None:
 
 
 # With a daemon
+
 
 def lines_of(state_dir: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (state_dir / "journal.jsonl").read_text().splitlines()]
@@ -207,7 +253,8 @@ def test_the_journal_of_a_killed_daemon_is_whole_and_goes_on_with_the_next(super
     again = supervise(a, state_dir=daemon.state_dir)
     assert again.stop() == 0
     run = lines_of(daemon.state_dir)[len(before) :]
-    assert (run[0]["event"], run[0]["seq"]) == ("daemon_started", 1)
+    assert (run[0]["event"], run[0]["seq"], run[0]["pid"]) == ("daemon_started", before[-1]["seq"] + 1, again.pid)
+    assert [line["seq"] for line in lines_of(daemon.state_dir)] == list(range(1, len(before) + len(run) + 1))
 
 
 def test_supervision_goes_on_without_a_journal_and_status_says_so(supervise: Supervise) -> None:
@@ -225,3 +272,44 @@ def test_supervision_goes_on_without_a_journal_and_status_says_so(supervise: Sup
     assert daemon.status()["daemon"]["journal_error"] is None
     wait_until(lambda: lines_of(daemon.state_dir)[-1]["event"] == "journal_resumed", "it is in the journal")
     assert [line["seq"] for line in lines_of(daemon.state_dir)] == list(range(1, len(lines_of(daemon.state_dir)) + 1))
+
+
+def test_a_full_disk_is_survived_and_nothing_is_lost_when_there_is_room_again(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", 256 * 1024) as disk:
+        daemon = supervise(tree(supervisor("root", ["a"], intensity=1000), worker("a")), state_dir=disk / "state")
+        fill(disk / "filler")
+        events = daemon.events()
+        while daemon.status()["daemon"]["journal_error"] is None:
+            starts = daemon.row("a")["starts"]
+            daemon.kill("a")
+            wait_until(lambda: daemon.row("a")["starts"] > starts, "it was restarted")  # noqa: B023  # waited for here
+        events.wait("journal_failed", reason="ENOSPC")
+        (disk / "filler").unlink()
+        events.wait("journal_resumed", lost=0)
+        wait_until(lambda: lines_of(daemon.state_dir)[-1]["event"] == "journal_resumed", "it is in the journal")
+        seqs = [line["seq"] for line in lines_of(daemon.state_dir)]
+        assert seqs == list(range(1, len(seqs) + 1))
+        assert daemon.stop() == 0
+
+
+def fill(path: Path) -> None:
+    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+def test_after_usr1_it_is_written_to_what_has_its_name(supervise: Supervise) -> None:
+    daemon = supervise(tree(supervisor("root", ["a"], intensity=1000), worker("a")))
+    path = daemon.state_dir / "journal.jsonl"
+    path.rename(daemon.state_dir / "taken")
+    daemon.send_signal(signal.SIGUSR1)
+
+    def is_made_anew() -> bool:
+        starts = daemon.row("a")["starts"]
+        daemon.kill("a")
+        wait_until(lambda: daemon.row("a")["starts"] > starts, "it was restarted")
+        return path.exists()
+
+    wait_until(is_made_anew, "it has heard of it")

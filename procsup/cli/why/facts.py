@@ -179,6 +179,8 @@ class _Reader:
             case "starting" | "started" | "ready" | "stopping" | "stopped" | "daemon_started" | "child_added":
                 pass
             case _:
+                if event.kind == "start_failed":
+                    self._forget_stop(event.path)
                 fact = _fact(event)
                 if fact is not None:
                     self._flush_stops()
@@ -198,6 +200,13 @@ class _Reader:
         self._stopping.pop(event.path, None)  # so that it comes after those that were down before it
         self._stopping[event.path] = Stop(event.path, event.text("how"), took)
         self._stopped_since = self._stopped_since or event
+
+    def _forget_stop(self, path: str) -> None:
+        """It was stopped because it was not ready in time: that is how its start failed, and nothing else."""
+        self._asked.pop(path, None)
+        self._stopping.pop(path, None)
+        if not self._stopping:
+            self._stopped_since = None
 
     def _flush_stops(self, of: str | None = None) -> None:
         """Tell of those who were stopped; with `of` only if that one is among them."""

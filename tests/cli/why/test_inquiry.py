@@ -12,10 +12,11 @@ from procsup.cli.why.answer import Answer, NobodyOfThatName
 from procsup.cli.why.words import answer_in_words
 from procsup.core.actions import Record
 from procsup.core.events import Event
+from procsup.core.readiness import Notify
 from tests.cli.why.journals import NOW, asked, events_of, facts, of_world, write
 from tests.core.runs import CHILD_CALLS, COMMANDS, SHUT_DOWN, RandomWorld, Run, runs
 from tests.core.trees import one_for_all, one_for_one, worker
-from tests.core.world import FAILS, GOOD, NORMAL, World
+from tests.core.world import FAILS, GOOD, NORMAL, SLOW, World
 
 # The poison pill, small
 
@@ -89,6 +90,16 @@ def test_failed_restarts_are_told_as_such(tmp_path: Path) -> None:
     of_world(tmp_path, world)
     assert facts(asked(tmp_path, "a").steps)[:6] == [
         "Died a", "Restarted root a", "CouldNotStart a", "Restarted root a", "CouldNotStart a", "GaveUp root a",
+    ]  # fmt: skip
+
+
+def test_who_was_not_ready_in_time_could_not_start_and_was_not_stopped_for_another(tmp_path: Path) -> None:
+    slow = worker("a", ready=Notify(), start_timeout=2.0)
+    world = World(one_for_one("root", slow, intensity=1)).fate("a", SLOW, SLOW).boot().become_ready("a")
+    world.kill("a").wait(10.0)
+    of_world(tmp_path, world)
+    assert facts(asked(tmp_path, "a").steps)[:5] == [
+        "Died a", "Restarted root a", "CouldNotStart a", "GaveUp root a", "WentDown root",
     ]  # fmt: skip
 
 
