@@ -18,7 +18,7 @@ ray has done is gone after a restart.
 import os
 import sys
 
-from procsup.worker import Down, Exit, Pid, Process, link, monitor, receive, self_, send
+from procsup.worker import Down, Exit, Pid, Process, link, receive, self_, send
 
 PATIENCE = 2.0
 """Seconds without news that the handler puts up with."""
@@ -57,7 +57,7 @@ def meet_partner() -> Pid:
 
 
 def send_out(fate: str) -> tuple[Pid, Pid]:
-    left = Process.spawn(left_spy, self_())
+    left, _ = Process.spawn_monitor(left_spy, self_())  # from its first breath: it may not live long
     right = Process.spawn(right_spy, fate)
     send(left, right)
     send(right, left)
@@ -67,7 +67,6 @@ def send_out(fate: str) -> tuple[Pid, Pid]:
 
 def news_of(left: Pid) -> object:
     """The formula, or a Down: how her spy was lost."""
-    monitor(left)
     try:
         return receive(timeout=PATIENCE)
     except TimeoutError:
@@ -81,6 +80,8 @@ def say(what: str) -> None:
 
 
 def main() -> None:
+    if set(sys.argv[1:]) - {"gas", "enemies", "bug"}:
+        sys.exit(__doc__)
     for fate in [*sys.argv[1:], *["luck"] * PAIRS][:PAIRS]:
         left, right = send_out(fate)
         match news_of(left):
