@@ -55,7 +55,7 @@ def events(
     --json has in every event: seq, time (UTC), mono (seconds of the monotonic
     clock), event (daemon_started, starting, started, ready, start_failed, exited,
     stopping, stopped, restarting, gave_up, escalated, auto_shutdown, held,
-    released, child_added, child_removed, lost_output, journal_failed,
+    released, child_added, child_removed, lost_output, bad_message, journal_failed,
     journal_resumed, daemon_stopped), path, and cause, the seq of the event that led
     to this one, or null. A new daemon goes on with the next seq.
     """

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from procsup.cli.happening import Happening
 from procsup.cli.paint import Meaning, Paint, Tints, plain
 from procsup.cli.printable import padded, printable, printable_line, shortened
-from procsup.cli.reasons import error_in_words, reason_in_words, why_removed, why_the_tree_is_down
+from procsup.cli.reasons import error_in_words, peer_in_words, reason_in_words, why_removed, why_the_tree_is_down
 from procsup.cli.units import about, exactly
 
 _NARROWEST, _WIDEST = 12, 24
@@ -111,7 +111,9 @@ class Narrator:
                 self._asked.pop(event.text("path"), None)
                 return _start_failed(event)
             case "exited":
-                return _exited(event)
+                return self._stopped(event) if event.text("reason").startswith("linked ") else _exited(event)
+            case "link_fired":
+                return _link_fired(event)
             case "stopping":
                 return Told(who, "is asked to stop")
             case "stopped":
@@ -138,6 +140,9 @@ class Narrator:
                 return Told("procsup", f"cannot write the journal: {error_in_words(event.text('reason'))}", "bad")
             case "journal_resumed":
                 return Told("procsup", f"writes the journal again; events lost: {event.text('lost')}")
+            case "bad_message":
+                count = event.text("count")
+                return Told(who, f"misuses its channel ({count} times so far): {event.text('reason')}", "bad")
             case "daemon_stopped":
                 return _daemon_stopped(event)
             case _:
@@ -196,6 +201,13 @@ def _exited(event: Happening) -> Told:
     if tail:
         words += "; its last line:"
     return Told(event.name(), words, None if reason == "normal" else "bad", tail)
+
+
+def _link_fired(event: Happening) -> Told:
+    peer = peer_in_words(event.text("peer"), event.text("reason"))
+    if event.text("trapped") == "true":
+        return Told(event.name(), f"is told of {peer}")
+    return Told(event.name(), f"is stopped by its link with {peer}", "bad")
 
 
 def _whom(event: Happening) -> str:

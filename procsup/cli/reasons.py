@@ -18,6 +18,9 @@ _WHAT_FAILED = {
     "user": "it cannot become its user",
     "group": "it cannot become a member of its group",
     "spawner": "the process that starts such workers has failed",
+    "channel": "no pipes can be made for its channel",
+    "preload": "the modules of preload cannot be imported",
+    "import": "its target cannot be imported",
     "stdin": "its standard input cannot be opened",
     "stdout": "its standard output cannot be opened",
     "stderr": "its standard error cannot be opened",
@@ -25,6 +28,9 @@ _WHAT_FAILED = {
 }
 
 _FAILED_CHILD = re.compile(r"failed_to_start_child (.+) ((?:start_failed|not_ready|start_spec) .+|timeout)", re.DOTALL)
+
+_END = r"(?:not_ready )?(?:exit \S+|signal \S+(?: core)?)|shutdown|killed|timeout"
+_LINKED = re.compile(rf"linked (.+?) ({_END})", re.DOTALL)
 
 _WHO = {"user", "group"}
 _ONLY_ROOT = {"user", "group", "nice", "limits"}
@@ -37,8 +43,12 @@ def reason_in_words(reason: str) -> str:
             return "ended normally"
         case ["shutdown"]:
             return "was asked to stop"
-        case ["exit" | "signal", *_] as ended:
-            return _end_in_words(ended)
+        case ["exit", code]:
+            return f"exited with code {code}"
+        case ["signal", signal]:
+            return f"was ended by {signal}"
+        case ["signal", signal, "core"]:
+            return f"was ended by {signal}, core dumped"
         case ["killed"]:
             return "was killed"
         case ["gave_up"]:
@@ -47,10 +57,15 @@ def reason_in_words(reason: str) -> str:
             return "it shut itself down"
         case ["start_failed", "spawner", "ECANCELED"]:
             return "it was told to stop before its program was executed"
+        case ["start_failed", ("import" | "preload") as stage, number]:
+            what = "no such module or function" if number == "ENOENT" else "an exception was raised"
+            return f"{_WHAT_FAILED[stage]}: {what}; the traceback is in its log"
         case ["start_failed", stage, number]:
             return f"{_WHAT_FAILED.get(stage, stage)}: {_error_at(stage, number)}"
-        case ["not_ready", *ended]:
-            return f"{_end_in_words(ended)} before it was ready"
+        case ["linked", *_]:
+            return _linked(reason)
+        case ["not_ready", "exit" | "signal" | "linked", *_]:
+            return f"{reason_in_words(reason.removeprefix('not_ready '))} before it was ready"
         case ["timeout"]:
             return "it was not ready in time"
         case ["failed_to_start_child", *_]:
@@ -59,16 +74,9 @@ def reason_in_words(reason: str) -> str:
             return reason
 
 
-def _end_in_words(ended: list[str]) -> str:
-    match ended:
-        case ["exit", code]:
-            return f"exited with code {code}"
-        case ["signal", signal]:
-            return f"was ended by {signal}"
-        case ["signal", signal, "core"]:
-            return f"was ended by {signal}, core dumped"
-        case _:
-            return " ".join(ended)
+def peer_in_words(peer: str, reason: str) -> str:
+    """What has become of who was linked."""
+    return f"{peer}, which {reason_in_words(reason).removeprefix('it ')}"
 
 
 def why_the_tree_is_down(reason: str) -> str:
@@ -96,6 +104,12 @@ def why_removed(why: str) -> str:
             return "it was not in the file, and its supervisor begins anew"
         case _:
             return why
+
+
+def _linked(reason: str) -> str:
+    """A name may hold spaces, and words that we know."""
+    found = _LINKED.fullmatch(reason)
+    return reason if found is None else f"was ended by its link with {peer_in_words(*found.groups())}"
 
 
 def _failed_child(reason: str) -> str:

@@ -8,11 +8,14 @@ from procsup.core.spec import SupervisorSpec
 
 @dataclass(frozen=True, slots=True)
 class DaemonSettings:
-    """The table [daemon]; absolute paths, None where the file does not say."""
+    """The table [daemon]; absolute paths, None where the file does not say. `preload` are the modules that the warm
+    server imports.
+    """
 
     socket: str | None = None
     state_dir: str | None = None
     log_dir: str | None = None
+    preload: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """The keys that a file may hold: one row for each, with the reader of its value.
 
 What a key is called in the file, the spec's field is called too; a key that the file does not hold has the default of
-the field. The keys of a worker that say what it runs are fields of its `Program`; only `env_file` is none, but becomes
-part of `env`.
+the field. The keys of a worker that say what it runs are fields of its `Program`; `env_file` is none, but becomes
+part of `env`, and `args` a part of `target`. Those that say what it has to do with others are fields of its `Bonds`.
 """
 
-from procsup.config import streams, values
+from procsup.config import streams, targets, values
 from procsup.config.env_file import env_files
 from procsup.config.limits import limits
+from procsup.config.ready import ready
 from procsup.config.table import Keys
 from procsup.core.spec import AutoShutdown, Restart, Strategy
 
@@ -28,6 +29,8 @@ SUPERVISOR: Keys = {
 
 PROGRAM: Keys = {
     "command": values.command,
+    "target": targets.function,
+    "args": targets.arguments,
     "cwd": values.path,
     "env": values.environment,
     "env_file": env_files,
@@ -43,9 +46,19 @@ PROGRAM: Keys = {
     "log": streams.log,
 }
 
+BONDS: Keys = {
+    "links": values.names,
+    "monitors": values.names,
+    "trap_exits": values.yes_or_no,
+    "channel": values.yes_or_no,
+}
+
 WORKER: Keys = {
     **PROGRAM,
     **AS_CHILD,
+    **BONDS,
+    "ready": ready,
+    "start_timeout": values.start_timeout,
     "stop_signal": values.stop_signal,
     "normal_exits": values.normal_exits,
 }
@@ -56,4 +69,5 @@ DAEMON: Keys = {
     "log_dir": values.path,
     "include": values.globs,
     "root": values.text,
+    "preload": targets.modules,
 }

@@ -84,5 +84,5 @@ def _root_name(whole: Place, daemon: Row) -> RootName | None:
 
 
 def _settings(daemon: Row) -> DaemonSettings:
-    paths: dict[str, Any] = {key: path for key, path in daemon.values.items() if key not in ("include", "root")}
-    return DaemonSettings(**paths)
+    found: dict[str, Any] = {key: value for key, value in daemon.values.items() if key not in ("include", "root")}
+    return DaemonSettings(**found)

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from procsup.config.env_file import merged
-from procsup.config.keys import DAEMON, PROGRAM, SUPERVISOR, WORKER
+from procsup.config.keys import BONDS, DAEMON, PROGRAM, SUPERVISOR, WORKER
 from procsup.config.place import Place, key_text, shown
+from procsup.config.start import check_start
 from procsup.config.table import Keys, Row, read_table
-from procsup.core.spec import ChildSpec, Program, SupervisorSpec, WorkerSpec
+from procsup.core.spec import Bonds, ChildSpec, Program, SupervisorSpec, Target, WorkerSpec
 
 _TOP = ("supervisor", "worker", "daemon")
 
@@ -147,14 +148,33 @@ def _supervisor(place: Place, name: str, row: Row) -> Node:
 
 
 def _worker(place: Place, name: str, row: Row) -> Node:
-    if "command" not in row.values and "command" not in row.wrong:
-        expected = "command = ['program', 'argument'], or one string"
-        place.complain("the worker has no command", expected=expected)
+    _check_what_it_runs(place, row)
     found: dict[str, Any] = dict(row.values)  # each row of WORKER reads what the field of its name holds
     program: dict[str, Any] = {key: found.pop(key) for key in PROGRAM if key in found}
     if "env_file" in program:
         program["env"] = merged((program.pop("env_file"), program.get("env", ())))
     shared = place.reading.shared
+    arguments = program.pop("args", "[]")
+    if "target" in program:
+        function = program["target"]
+        program |= {"command": (function,), "target": shared(Target(function, arguments))}
     defaults = {"command": (), "cwd": shared(place.document.folder)}
+    bonds: dict[str, Any] = {key: found.pop(key) for key in BONDS if key in found}
+    if bonds:
+        found["bonds"] = shared(Bonds(**bonds))
     spec = WorkerSpec(name, shared(Program(**(defaults | program))), **found)
+    check_start(place, spec, row)
     return Node(place, spec, (), frozenset(row.values), frozenset(row.wrong))
+
+
+def _check_what_it_runs(place: Place, row: Row) -> None:
+    has_command, has_target = (key in row.values or key in row.wrong for key in ("command", "target"))
+    if "command" in row.values and "target" in row.values:
+        hint = "take one of them away"
+        place.at("target").complain("the worker has both a command and a target", expected="one of them", hint=hint)
+    elif not has_command and not has_target:
+        expected = "command = ['program', 'argument'], or one string; or target = 'package.module:function'"
+        place.complain("the worker has no command", expected=expected)
+    if not has_target and "args" in row.values:
+        hint = "the arguments of a command are written in the command"
+        place.at("args").complain("there is no target for these arguments", expected="target, with args", hint=hint)

@@ -2,16 +2,26 @@
 
 The JSON is stable: keys may be added, none changes its meaning.
 
-    {"ok": bool, "file": FILE, "tree": SUPERVISOR or null, "errors": [COMPLAINT, ...], "warnings": [COMPLAINT, ...]}
+    {"ok": bool, "file": FILE, "tree": SUPERVISOR or null, "stop": STOP or null, "unit": UNIT or null,
+     "errors": [COMPLAINT, ...], "warnings": [COMPLAINT, ...]}
 
     ok           there are no errors, and so there is a tree
     file         absolute when ok, else as it was named
+    STOP         {"seconds": how long a stop of the tree may take, null for ever, "unbounded": [PATH of a worker that
+                 is given for ever, ...]}
+    UNIT         the service unit that was asked about, when ok: {"file", "timeout_stop": seconds, null for ever,
+                 "is_too_short": that is shorter than the stop may take, "hears_the_daemon": which may ask for more}
     COMPLAINT    {"file", "line": N or null, "path", "problem", "found", "expected", "hint"}, "" where nothing is said
     SUPERVISOR   {"type": "supervisor", "name", "strategy", "intensity", "period", "auto_shutdown", CHILD, "children"}
     WORKER       {"type": "worker", "name", "command": [WORD, ...], "cwd", "env": [NAME, ...], "inherit_env", "user",
                  "group", "umask": "027", "nice", "limits": {RESOURCE: {"soft": LIMIT, "hard": LIMIT}}, "stdin",
                  "stdout", "stderr", "log": {"max_bytes", "backups", "timestamps"}, CHILD, "stop_signal",
-                 "normal_exits": [CODE or "SIGNAL", ...]}; user, group, umask and nice are null when the daemon's
+                 "normal_exits": [CODE or "SIGNAL", ...], "ready": READY, "start_timeout": seconds or "infinity",
+                 "links": [NAME, ...], "monitors": [NAME, ...], "trap_exits", "channel", "target", "args"};
+                 user, group, umask and nice are null when the daemon's; channel says whether it has one; of a target,
+                 "package.module:function", args is a list or an object, and command shows it too; else both are null
+    READY        "exec", "notify", "channel", {"fd": N}, {"tcp": "HOST:PORT"}, {"http": URL}, {"command": [WORD, ...]},
+                 {"line": REGEX} or {"after": seconds}
     LIMIT        a number in the unit of setrlimit(2), "unlimited", or null when the daemon's
     CHILD        "restart", "significant", "shutdown": seconds, "brutal_kill" or "infinity"; all null on the root
 
@@ -22,12 +32,28 @@ The tree may be a thousand supervisors deep, so nothing here recurses; `json_tex
 """
 
 import json
+import math
 import shlex
 from collections.abc import Iterable
+from typing import assert_never
 
 from procsup.config.complaint import Complaint, ConfigError
 from procsup.config.config import Config
 from procsup.config.durations import duration_text
+from procsup.config.stop_time import StopTime, stop_time
+from procsup.config.unit import Unit, is_too_short
+from procsup.core.readiness import (
+    AtExec,
+    Connection,
+    Elapsed,
+    Line,
+    Newline,
+    Notify,
+    OnChannel,
+    Ready,
+    Response,
+    Success,
+)
 from procsup.core.spec import AutoShutdown, ChildSpec, LimitValue, Restart, SupervisorSpec, WorkerSpec
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -67,13 +93,32 @@ def complaint_text(complaint: Complaint) -> str:
     return text if len(text) <= _WIDTH else "\n    ".join(parts)
 
 
-def as_json(file: str, outcome: Config | ConfigError) -> dict[str, Json]:
+def stop_lines(config: Config, unit: Unit | None) -> list[str]:
+    """How long a stop may take, and whether the unit, if there is one, waits so long."""
+    stop = stop_time(config.tree)
+    lines = [f"a stop takes at most {duration_text(stop.seconds)}: one worker after another, each its shutdown time"]
+    if stop.unbounded:
+        first, more = stop.unbounded[:3], len(stop.unbounded) - 3
+        names = ", ".join(first) + (f" and {more} more" if more > 0 else "")
+        lines = [f"a stop may take for ever: shutdown = 'infinity' of {names}"]
+    if unit is not None:
+        waits = "for ever" if math.isinf(unit.timeout_stop) else duration_text(unit.timeout_stop)
+        lines.append(f"{unit.file} waits {waits} (TimeoutStopSec)")
+        if is_too_short(unit, stop) and unit.hears_the_daemon:
+            lines[-1] += "; longer as long as the daemon asks for it, which it does (systemd 236 and later)"
+    return [_printable(line) for line in lines]
+
+
+def as_json(file: str, outcome: Config | ConfigError, unit: Unit | None = None) -> dict[str, Json]:
     """The object described above. `file` is as the user named it."""
     if isinstance(outcome, Config):
+        stop = stop_time(outcome.tree)
         return {
             "ok": True,
             "file": outcome.file,
             "tree": _tree(outcome.tree),
+            "stop": {"seconds": _finite(stop.seconds), "unbounded": list(stop.unbounded)},
+            "unit": None if unit is None else _unit(unit, stop),
             "errors": [],
             "warnings": _complaints(outcome.warnings),
         }
@@ -81,6 +126,8 @@ def as_json(file: str, outcome: Config | ConfigError) -> dict[str, Json]:
         "ok": False,
         "file": file,
         "tree": None,
+        "stop": None,
+        "unit": None,
         "errors": _complaints(c for c in outcome.complaints if not c.warning),
         "warnings": _complaints(c for c in outcome.complaints if c.warning),
     }
@@ -141,6 +188,19 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def _unit(unit: Unit, stop: StopTime) -> Json:
+    return {
+        "file": unit.file,
+        "timeout_stop": _finite(unit.timeout_stop),
+        "is_too_short": is_too_short(unit, stop),
+        "hears_the_daemon": unit.hears_the_daemon,
+    }
+
+
+def _finite(seconds: float) -> float | None:
+    return None if math.isinf(seconds) else seconds
+
+
 def _complaints(complaints: Iterable[Complaint]) -> list[Json]:
     return [
         {
@@ -191,6 +251,8 @@ def _worker(spec: WorkerSpec) -> dict[str, Json]:
         "type": "worker",
         "name": spec.name,
         "command": list(program.command),
+        "target": program.target.function if program.target is not None else None,
+        "args": json.loads(program.target.arguments) if program.target is not None else None,
         "cwd": program.cwd,
         "env": [name for name, _ in program.env],
         "inherit_env": program.inherit_env,
@@ -212,7 +274,41 @@ def _worker(spec: WorkerSpec) -> dict[str, Json]:
         "shutdown": spec.shutdown,
         "stop_signal": spec.stop_signal,
         "normal_exits": _in_order(spec.normal_exits),
+        "ready": _ready(spec.ready),
+        "start_timeout": spec.start_timeout,
+        "links": list(spec.bonds.links),
+        "monitors": list(spec.bonds.monitors),
+        "trap_exits": spec.bonds.trap_exits,
+        "channel": spec.has_channel,
     }
+
+
+def _ready(ready: Ready) -> Json:
+    match ready:
+        case AtExec():
+            return "exec"
+        case Notify():
+            return "notify"
+        case OnChannel():
+            return "channel"
+        case Newline(fd=fd):
+            return {"fd": fd}
+        case Connection(host=host, port=port):
+            return {"tcp": f"{_bracketed(host)}:{port}"}
+        case Response(host=host, port=port, target=target):
+            return {"http": f"http://{_bracketed(host)}:{port}{target}"}
+        case Success(command=command):
+            return {"command": list(command)}
+        case Line(pattern=pattern):
+            return {"line": pattern}
+        case Elapsed(seconds=seconds):
+            return {"after": seconds}
+        case _:
+            assert_never(ready)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _limit(value: LimitValue) -> Json:

@@ -1,8 +1,9 @@
 """From the outline to the tree: who is whose child, and everything that keeps the children lists from being a tree.
 
 `arrange` complains about names used twice, unknown children, children with two parents or none, cycles, two roots, an
-empty tree, and about what a place in the tree forbids: `significant` where it can mean nothing (as supervisor.erl,
-check_childspec/2), and the keys of a child on the root. `build` makes the specs.
+empty tree, links and monitors that name no other worker, and about what a place in the tree forbids: `significant`
+where it can mean nothing (as supervisor.erl, check_childspec/2), and the keys of a child on the root. `build` makes the
+specs.
 
 Nothing here recurses, because a file may nest a thousand supervisors; everything is linear in the names and the lists.
 """
@@ -15,7 +16,7 @@ from procsup.config.keys import AS_CHILD
 from procsup.config.nearest import Nearest
 from procsup.config.outline import Node, Outline
 from procsup.config.place import Place, listed, shown
-from procsup.core.spec import AutoShutdown, ChildSpec, Restart, SupervisorSpec
+from procsup.core.spec import AutoShutdown, ChildSpec, Restart, SupervisorSpec, WorkerSpec
 
 DEEPEST = 1000
 """How many supervisors may stand above one another."""
@@ -51,6 +52,7 @@ def arrange(outline: Outline, whole: Place, root_name: RootName | None) -> Node 
     if may_be_empty and all(_is_supervisor(node) for node in outline.nodes):
         whole.complain("an empty tree: there is no worker", expected="at least one [worker.NAME]")
     supervisors = [node for node in outline.nodes if _is_supervisor(node)]
+    _check_ties(outline, by_name)
     root: Node | None = None
     if supervisors:
         root = _arrange_lists(outline, supervisors, by_name, root_name)
@@ -148,6 +150,32 @@ def _complain_of_unknown_child(place: Place, name: str, names: Nearest) -> None:
         hint = "a children list holds names, not paths"
     expected = "the name of a [worker.NAME] or [supervisor.NAME]"
     place.complain("there is no such child", found=shown(name), expected=expected, hint=hint)
+
+
+def _check_ties(outline: Outline, by_name: dict[str, Node]) -> None:
+    """Whom `links` and `monitors` name."""
+    names = Nearest(node.name for node in outline.nodes if not _is_supervisor(node))
+    for node in outline.nodes:
+        if isinstance(node.spec, WorkerSpec):
+            for key, named in (("links", node.spec.bonds.links), ("monitors", node.spec.bonds.monitors)):
+                for i, name in enumerate(named):
+                    problem, hint = _why_no_tie(node, name, by_name, names)
+                    if problem and not (outline.lost_a_file and name not in by_name):
+                        place = node.place.at(key).at(i)
+                        place.complain(problem, found=shown(name), expected="the name of another worker", hint=hint)
+
+
+def _why_no_tie(node: Node, name: str, by_name: dict[str, Node], names: Nearest) -> tuple[str, str]:
+    """What is wrong with naming it, or "", and a hint."""
+    other = by_name.get(name)
+    if not name:  # complained about already
+        return "", ""
+    if other is None:
+        hint = names.hint(name.rpartition("/")[2])
+        return "there is no such worker", hint or ("names, not paths, are written here" if "/" in name else "")
+    if _is_supervisor(other):
+        return "this is a supervisor, which is no process", "name a worker below it"
+    return ("this is the worker itself", "take it away") if other is node else ("", "")
 
 
 def _check_cycles(supervisors: list[Node], listings: list[_Listing]) -> set[_Listing]:

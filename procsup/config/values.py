@@ -17,13 +17,16 @@ from procsup.config.signals import SIGNAL_NAMES, signal_name, signal_name_of
 from procsup.config.sizes import EXPECTED as EXPECTED_SIZE
 from procsup.config.sizes import parse_size, size_hint
 from procsup.config.substitute import SubstitutionError, split_command, substituted
-from procsup.core.spec import Shutdown
+from procsup.core.spec import Shutdown, StartTimeout
 
 T = TypeVar("T")
 Word = TypeVar("Word", bound=StrEnum)
 Reader = Callable[[Place, object], T]
 
 _SHUTDOWN_WORDS = ("infinity", "brutal_kill")
+_ENDLESS = {"shutdown": _SHUTDOWN_WORDS, "start_timeout": ("infinity",)}
+"""What may be written for a duration, by key."""
+
 _EXPECTED_SIGNAL = "a signal name such as 'SIGTERM'"
 _LARGEST_ACCOUNT = 2**32 - 2  # the next one is -1, which means nobody to the kernel
 _LONGEST_SOCKET = 107  # bytes of sun_path, unix(7), without its NUL
@@ -73,11 +76,22 @@ def one_of(words: type[Word]) -> Reader[Word]:
 
 
 def period(place: Place, value: object) -> float:
+    return duration_above_zero(place, value, EXPECTED_DURATION)
+
+
+def duration_above_zero(place: Place, value: object, expected: str) -> float:
+    """Seconds."""
     written = text(place, value) if isinstance(value, str) else value
-    seconds = _duration(place, written, EXPECTED_DURATION)
+    seconds = _duration(place, written, expected)
     if seconds == 0:
-        place.reject("a period of no time", found=shown(written), expected="a duration above 0, at most a year")
+        place.reject(f"a {place.key} of no time", found=shown(written), expected="a duration above 0, at most a year")
     return seconds
+
+
+def start_timeout(place: Place, value: object) -> StartTimeout:
+    if isinstance(value, str) and text(place, value) == "infinity":
+        return "infinity"
+    return duration_above_zero(place, value, f"{EXPECTED_DURATION}, or 'infinity'")
 
 
 def shutdown(place: Place, value: object) -> Shutdown:
@@ -265,10 +279,10 @@ def _duration(place: Place, written: object, expected: str) -> float:
 
 def _duration_hint(place: Place, written: object) -> str:
     if not isinstance(written, str):
-        return "write 'infinity' for no limit" if written == float("inf") and place.key == "shutdown" else ""
+        return "write 'infinity' for no limit" if written == float("inf") and place.key in _ENDLESS else ""
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", written):
         return f"write {written} without quotes, or '{written}s'"
-    return place.reading.did_you_mean(written, _SHUTDOWN_WORDS) if place.key == "shutdown" else ""
+    return place.reading.did_you_mean(written, _ENDLESS.get(place.key, ()))
 
 
 def _normal_exit(place: Place, value: object) -> int | str:

@@ -1,8 +1,7 @@
 """Warnings: what a tree may do that its author may not expect. Each is one function here; those that look at the
 machine are in machine.py.
 
-Stopping. A supervisor stops its children one after another, so a subtree needs the sum of their shutdown times at
-most; a finite shutdown of a supervisor cuts that short by killing the rest. `_times` reckons it in two ways: what a
+Stopping. A subtree needs the sum of its shutdown times at most (stop_time.py). `_times` reckons it in two ways: what a
 stop may take (defaults included), and what it may take by the times that stand in the file (defaults are nothing).
 
 The immortal loop (OTP-SEMANTICS § 9). A supervisor gives up when more than `intensity` restarts fall within `period`.
@@ -11,6 +10,8 @@ restarts lie too far apart to be counted together, and the supervisor goes on fo
 * one_for_one stops no sibling, and intensity 0 gives up at once: neither can loop so;
 * one_for_all stops all the others, rest_for_one those after; the child that makes it longest is taken;
 * temporary children make no restart and do not come back from one, so they are not in the loop;
+* a start that is never ready fails after its start_timeout; where that is longer than period / intensity, the attempts
+  lie too far apart, under every strategy. Told of each such worker;
 * what the children below a child that is a supervisor do before that one gives up is left out: the loop may be
   longer than reckoned, never shorter.
 
@@ -28,8 +29,10 @@ from procsup.config.durations import YEAR, duration_text
 from procsup.config.machine import warn_of_machine
 from procsup.config.outline import Node
 from procsup.config.place import Place, shown
+from procsup.config.stop_time import longest_stop
 from procsup.config.tree import top_down
-from procsup.core.spec import Program, Restart, Strategy, SupervisorSpec
+from procsup.core.readiness import is_ready_at_exec
+from procsup.core.spec import Program, Restart, Strategy, SupervisorSpec, WorkerSpec
 
 _NOTEWORTHY_STARTS = 16
 _EXACT = 1 + 1e-9  # sums of times such as 0.1 are not exact
@@ -54,6 +57,7 @@ def warn(root: Node) -> None:
                 _warn_of_staying_down(node)
                 _warn_of_short_shutdown(node, times)
             _warn_of_immortal_loop(node, node.spec, times)
+            _warn_of_slow_attempts(node, node.spec)
         else:
             _warn_of_unused_log(node, node.spec.program)
             _warn_of_second_writer(node, node.spec.program, writers)
@@ -64,22 +68,16 @@ def warn(root: Node) -> None:
 def _times(nodes: list[Node]) -> dict[Node, _Times]:
     times: dict[Node, _Times] = {}
     for node in reversed(nodes):
-        written = "shutdown" in node.written
         below = [times[child] for child in node.children]
-        match node.spec.shutdown:
-            case _ if "shutdown" in node.wrong:
-                times[node] = _Times(0.0, 0.0)
-            case "brutal_kill":
-                times[node] = _Times(0.0, 0.0)
-            case "infinity" if isinstance(node.spec, SupervisorSpec):
-                times[node] = _Times(sum(t.stop for t in below), sum(t.written for t in below))
-            case "infinity":
-                times[node] = _Times(math.inf, math.inf if written else 0.0)
-            case seconds:
-                stop = seconds
-                if isinstance(node.spec, SupervisorSpec):
-                    stop = min(seconds, sum(t.stop for t in below))
-                times[node] = _Times(stop, stop if written else 0.0)
+        if "shutdown" in node.wrong:
+            times[node] = _Times(0.0, 0.0)
+            continue
+        stop = longest_stop(node.spec, sum(t.stop for t in below))
+        if isinstance(node.spec, SupervisorSpec) and node.spec.shutdown == "infinity":
+            written = sum(t.written for t in below)
+        else:
+            written = stop if "shutdown" in node.written else 0.0
+        times[node] = _Times(stop, written)
     return times
 
 
@@ -132,6 +130,33 @@ def _warn_of_immortal_loop(node: Node, spec: SupervisorSpec, times: dict[Node, _
         expected=_loop_remedy(cycle * spec.intensity),
         warning=True,
     )
+
+
+def _warn_of_slow_attempts(node: Node, spec: SupervisorSpec) -> None:
+    if spec.intensity == 0 or not {"intensity", "period"}.isdisjoint(node.wrong):
+        return
+    for child in node.children:
+        worker = child.spec
+        if not isinstance(worker, WorkerSpec) or "start_timeout" not in child.written or "ready" not in child.written:
+            continue
+        if is_ready_at_exec(worker.ready) or worker.restart is Restart.TEMPORARY or worker.start_timeout == "infinity":
+            continue
+        needed = worker.start_timeout * spec.intensity
+        if needed <= spec.period * _EXACT:
+            continue
+        restarts = "restart" if spec.intensity == 1 else "restarts"
+        child.place.at("start_timeout").complain(
+            f"restarts of {child.name!r} that are never ready may go on for ever: each takes so long that the limit of "
+            f"{node.name!r}, {spec.intensity} {restarts} in {duration_text(spec.period)}, is never reached",
+            found=duration_text(worker.start_timeout),
+            expected=_attempts_remedy(needed),
+            warning=True,
+        )
+
+
+def _attempts_remedy(period: float) -> str:
+    rest = "a smaller intensity, or a shorter start_timeout"
+    return rest if period > YEAR else f"a period of at least '{_up(period)}', {rest}"
 
 
 def _longest_cycle(node: Node, strategy: Strategy, times: dict[Node, _Times]) -> tuple[Node | None, list[Node]]:

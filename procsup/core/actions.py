@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from procsup.core.calls import Refusal
+from procsup.core.messages import Message
 from procsup.core.reason import Reason, StartFailure
 from procsup.core.spec import WorkerSpec
 
@@ -42,6 +43,22 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Write the message to the mailbox of this life, after those that were told before. Its main process lives."""
+
+    life: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Retract:
+    """The Down with this `ref`, told to this life before, is not wanted any more: drop it if it is undelivered."""
+
+    life: int
+    ref: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The answer to the Called with this `ref`: None is ok."""
 
@@ -68,4 +85,4 @@ class End:
     reason: Reason
 
 
-Action = Spawn | Cancel | Signal | Reply | Record | End
+Action = Spawn | Cancel | Signal | Tell | Retract | Reply | Record | End

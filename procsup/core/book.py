@@ -1,8 +1,9 @@
 """The book: the one mutable store of the core, shared by the machines of one node.
 
-Owns the numbers (seq, life), the indexes (path, name and life → child), the timers, the actions collected for the
-runtime, and the list of things still to be decided. Facts are recorded as they come; whatever follows from them is put
-on `todo` and done afterwards, first in, first out, so that no depth of the tree is a depth of the stack.
+Owns the numbers (seq, life), the indexes (path, name and life → child, and who names whom in its spec), the timers, the
+actions collected for the runtime, and what is still to be done. Facts are recorded as they come; who ended is put on
+`deaths`, for exit signals, and whatever else follows on `todo`, first in, first out, so that no depth of the tree is a
+depth of the stack.
 """
 
 from collections import deque
@@ -11,7 +12,10 @@ from collections.abc import Callable
 from procsup.core.actions import Action, Detail, Record, Reply
 from procsup.core.calls import Refusal
 from procsup.core.child import ENDING, Child, State, Wanted
+from procsup.core.health import Tally
 from procsup.core.reason import StartFailure
+from procsup.core.spec import ChildSpec
+from procsup.core.ties import Death, Declarations
 from procsup.core.timers import Phase, Timers
 
 
@@ -19,7 +23,8 @@ class Book:
     """`now` is the time of the events being handled, in seconds."""
 
     __slots__ = (
-        "_lives", "_seq", "actions", "children", "hurried", "lives", "names", "namesakes", "now", "timers", "todo",
+        "_lives", "_seq", "actions", "children", "deaths", "declared", "hurried", "lives", "names", "namesakes", "now",
+        "tally", "timers", "todo",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -31,6 +36,9 @@ class Book:
         self.names: dict[str, Child] = {}
         self.namesakes: dict[str, list[Child]] = {}
         self.lives: dict[int, Child] = {}
+        self.declared = Declarations()
+        self.deaths: list[Death] = []
+        self.tally = Tally()
         self.timers = Timers(self._is_void)
         self._seq = 0
         self._lives = 0
@@ -59,10 +67,20 @@ class Book:
     def add(self, child: Child) -> None:
         """Into the indexes. Of two children of one name in different places the older keeps the name."""
         self.children[child.path] = child
+        self.tally.add(child)
         if self.names.setdefault(child.name, child) is not child:
             self.namesakes.setdefault(child.name, []).append(child)
+        self.declared.add(child)
+
+    def respecify(self, child: Child, spec: ChildSpec) -> None:
+        """The name is the same."""
+        self.declared.remove(child)
+        child.spec = spec
+        self.declared.add(child)
 
     def forget(self, child: Child) -> None:
+        self.declared.remove(child)
+        self.tally.forget(child)
         if self.children.get(child.path) is child:
             del self.children[child.path]
         namesakes = self.namesakes.get(child.name, [])

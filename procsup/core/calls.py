@@ -69,7 +69,7 @@ Call = ChildCall | Command | Reload
 
 
 class Refusal(StrEnum):
-    """Why a call was not carried out: OTP's error names, and three of our own at the end."""
+    """Why a call, or a worker's request, was not carried out: OTP's error names, and those of our own at the end."""
 
     RUNNING = "running"
     RESTARTING = "restarting"
@@ -84,3 +84,5 @@ class Refusal(StrEnum):
     """The root is nobody's child: it is stopped by shutting down."""
     UNKNOWN = "unknown"
     """No child has this path."""
+    TOO_MANY = "too_many"
+    """One worker may not have more of them."""

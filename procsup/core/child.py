@@ -13,6 +13,8 @@ The states, with OTP's word for what its supervisor would have as the child's pi
     FAILING     its start has failed, but something of it is left, which gets the
                 stop sequence; its supervisor has yet to be told
     RUNNING     it is up: ready                                                     pid
+    STRUCK      an exit signal came over a link: it gets the stop sequence, and its
+                supervisor will see it exit                                         pid
     DOOMED      starting or running, but its stop is decided and waits its turn     pid
     STOPPING    its stop sequence is under way
     EXITED      it ended by itself; its supervisor has yet to decide                pid, of a dead process
@@ -32,6 +34,7 @@ from procsup.core.spec import ChildSpec, Restart, SupervisorSpec
 if TYPE_CHECKING:
     from procsup.core.agenda import Agenda
     from procsup.core.supervisor import Supervisor
+    from procsup.core.ties import Ties
 
 
 class State(Enum):
@@ -39,6 +42,7 @@ class State(Enum):
     STARTING = "starting"
     FAILING = "failing"
     RUNNING = "running"
+    STRUCK = "struck"
     DOOMED = "doomed"
     STOPPING = "stopping"
     EXITED = "exited"
@@ -59,7 +63,8 @@ _NEXT: dict[State, frozenset[State]] = {
         }
     ),
     State.FAILING: frozenset({State.CLEARING, State.RESTARTING, State.DOWN}),
-    State.RUNNING: frozenset({State.DOOMED, State.STOPPING, State.EXITED}),
+    State.RUNNING: frozenset({State.STRUCK, State.DOOMED, State.STOPPING, State.EXITED}),
+    State.STRUCK: frozenset({State.EXITED, State.CLEARING}),
     State.DOOMED: frozenset({State.STOPPING, State.CLEARING, State.DOWN}),
     State.STOPPING: frozenset({State.CLEARING, State.DOWN}),
     State.EXITED: frozenset({State.CLEARING, State.DOWN}),
@@ -67,7 +72,7 @@ _NEXT: dict[State, frozenset[State]] = {
     State.RESTARTING: frozenset({State.DOWN}),
 }
 
-ENDING = frozenset({State.STOPPING, State.FAILING, State.EXITED, State.CLEARING})
+ENDING = frozenset({State.STOPPING, State.FAILING, State.STRUCK, State.EXITED, State.CLEARING})
 """The stop sequence is under way, for all that is left."""
 
 _INACTIVE = frozenset({State.DOWN, State.CLEARING})
@@ -115,9 +120,11 @@ class Child:
     starts: int = 0
     restarts: int = 0
     last_exit: Reason | None = None
-    """Of the present life as soon as it is known: of one whose start has failed before that life is over."""
+    """Of the present life as soon as it is known: of one that is FAILING or STRUCK before it has ended."""
     agenda: "Agenda | None" = None
     """The agenda of its supervisor in which it still has a part."""
+    ties: "Ties | None" = None
+    """Of its present life, if it has any."""
     waiters: list[tuple[int, Wanted]] | None = field(default=None)
 
     @property
@@ -147,6 +154,8 @@ class Child:
             raise IllegalChange(f"cannot change {self!r} to {state.value}: life {self.life}, {self.agenda!r}")
         if self.spec.significant and self.parent is not None:
             self.parent.active_significant += (self.state in _INACTIVE) - (state in _INACTIVE)
+        if self.supervisor is None and self.parent is not None:
+            self.parent.book.tally.change(self, self.state, state)
         self.state = state
         self.since = now
 

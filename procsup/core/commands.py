@@ -55,7 +55,7 @@ def _hold(book: Book, supervisor: Supervisor, child: Child, by: str) -> None:
             supervisor.open(Agenda(Purpose.COMMAND, cause), doomed=[child])
         case State.STARTING:
             supervisor.begin_stop(child, cause)
-        case State.EXITED | State.FAILING:
+        case State.EXITED | State.FAILING | State.STRUCK:
             supervisor.bury(child)
         case State.RESTARTING:
             supervisor.abandon_retry(child, cause)
@@ -73,7 +73,7 @@ def _start(book: Book, supervisor: Supervisor, child: Child, ref: int) -> None:
     match child.state:
         case State.RUNNING:
             book.answer_waiters(child, Wanted.UP)
-        case State.STARTING | State.FAILING | State.RESTARTING:
+        case State.STARTING | State.FAILING | State.STRUCK | State.RESTARTING:
             pass
         case _:
             _start_when_down(supervisor, child)
@@ -87,7 +87,7 @@ def _restart(book: Book, supervisor: Supervisor, child: Child, ref: int) -> None
     match child.state:
         case State.RUNNING:
             supervisor.open(Agenda(Purpose.COMMAND, None, start=[child]), doomed=[child])
-        case State.STARTING | State.FAILING | State.RESTARTING:
+        case State.STARTING | State.FAILING | State.STRUCK | State.RESTARTING:
             pass
         case _:
             _start_when_down(supervisor, child)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from procsup.core.calls import Call
+from procsup.core.messages import RequestId
 from procsup.core.reason import WorkerExit
+from procsup.core.requests import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +91,33 @@ class JournalResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Garbled:
+    """This life has said what is no message, or cannot be told what there is to tell. `count` is how often so far, and
+    `why` about the last time.
+    """
+
+    life: int
+    count: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """Somebody asks; exactly one Reply with this `ref` follows, sooner or later."""
 
     ref: int
     call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A worker asks, after Started of this life; one Answer with this `id` is told to it, unless that is None. What it
+    asked before it ended comes before Exited.
+    """
+
+    life: int
+    id: RequestId | None
+    request: Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +145,9 @@ Event = (
     | OutputLost
     | JournalFailed
     | JournalResumed
+    | Garbled
     | Called
+    | Requested
     | ShutdownRequested
     | TimePassed
 )

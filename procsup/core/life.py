@@ -3,8 +3,9 @@
 Owns the facts about a life, and the two sequences. The start: Spawn, Started, and, unless that is enough, BecameReady,
 all within the start_timeout. The stop: stop signal (then CONT, for the stopped cannot hear it), shutdown time, KILL. A
 worker whose main process ends by itself keeps its reason, and what is left of its group gets the same sequence; so does
-one that is not ready in time. What becomes of the child is its supervisor's business: every fact ends with telling it,
-but a start that has failed is told when nothing is left of it, so that the next attempt never overlaps.
+one that is not ready in time, or that an exit signal reaches (links.py), whose reason is known before its end. What
+becomes of the child is its supervisor's business: every fact ends with telling it, but a start that has failed is told
+when nothing is left of it, so that the next attempt never overlaps.
 
 A spawn may take its time. A worker that is to stop meanwhile has its spawn cancelled, and after the shutdown time, or
 the start_timeout if that is sooner, KILL ends it, whatever it hangs in; if it was executed nevertheless, the stop
@@ -14,7 +15,8 @@ signal goes to it then.
 from functools import partial
 from typing import TYPE_CHECKING
 
-from procsup.core.actions import Cancel, Detail, Signal, Spawn
+from procsup.core import messages
+from procsup.core.actions import Cancel, Detail, Signal, Spawn, Tell
 from procsup.core.book import Book
 from procsup.core.child import ENDING, Child, State
 from procsup.core.readiness import is_ready_at_exec
@@ -23,6 +25,7 @@ from procsup.core.reason import (
     NORMAL,
     SHUTDOWN,
     TIMEOUT,
+    Linked,
     NotReady,
     Reason,
     StartFailed,
@@ -31,6 +34,7 @@ from procsup.core.reason import (
     judge_exit,
 )
 from procsup.core.spec import WorkerSpec
+from procsup.core.ties import link_declared, note_death
 from procsup.core.timers import Phase
 
 if TYPE_CHECKING:
@@ -65,9 +69,17 @@ def kill(book: Book, child: Child, how: str = "killed") -> None:
 def expired(book: Book, child: Child) -> None:
     """A timer of its present life."""
     if child.state is State.STARTING:
-        _time_out(book, child)
+        _bring_down(book, child, State.FAILING, TIMEOUT, child.cause)
     else:
         kill(book, child)
+
+
+def strike(book: Book, child: Child, reason: Linked, cause: int | None) -> None:
+    """An exit signal: RUNNING → STRUCK, or, of one that was not ready yet, STARTING → FAILING."""
+    if child.state is State.STARTING:
+        _bring_down(book, child, State.FAILING, NotReady(reason), cause)
+    else:
+        _bring_down(book, child, State.STRUCK, reason, cause)
 
 
 def started(book: Book, life: int, pid: int) -> None:
@@ -111,12 +123,13 @@ def exited(book: Book, life: int, ended: WorkerExit, gone: bool, tail: tuple[str
         case State.STARTING:
             child.change(State.FAILING, book.now)
             child.last_exit = NotReady(ended)
-        case State.FAILING | State.CLEARING:  # we have ended it, and the reason stands
+        case State.FAILING | State.STRUCK | State.CLEARING:  # we have ended it, and the reason stands
             pass
         case _:
             child.last_exit = judge_exit(ended, _spec(child).normal_exits)
     assert child.last_exit is not None
     _record_end(book, child, child.last_exit, tail)
+    note_death(book, child, child.pid, child.last_exit)
     if gone:
         book.end_life(child)
     else:  # the rest of its group gets the stop sequence, unless the next fact is that it is gone too
@@ -139,14 +152,15 @@ def emptied(book: Book, life: int) -> None:
 def _is_ready(book: Book, child: Child, **facts: Detail) -> None:
     child.change(State.RUNNING, book.now)
     book.record("ready", child, child.cause, type="worker", **facts)
+    link_declared(book, child)
     _parent(child).on_ready(child)
 
 
-def _time_out(book: Book, child: Child) -> None:
-    """Not ready in time: STARTING → FAILING."""
-    child.last_exit = TIMEOUT
-    child.change(State.FAILING, book.now)
-    _record_stop(book, child, child.cause)
+def _bring_down(book: Book, child: Child, state: State, reason: Reason, cause: int | None) -> None:
+    """The stop sequence begins, and the reason is known."""
+    child.last_exit = reason
+    child.change(state, book.now)
+    _record_stop(book, child, cause)
     if child.pid is None:
         kill(book, child)
     else:
@@ -162,6 +176,8 @@ def _begin_stop(book: Book, child: Child) -> None:
         book.actions.append(Cancel(child.life))
     else:
         child.how = "shutdown"
+        if child.ended is None and spec.has_channel:
+            book.actions.append(Tell(child.life, messages.Shutdown()))
         book.actions.append(Signal(child.life, spec.stop_signal))
         book.actions.append(Signal(child.life, "SIGCONT"))
     if book.hurried or _parent(child).hurried or spec.shutdown == 0:
@@ -182,6 +198,7 @@ def _stopped(book: Book, child: Child) -> None:
     child.change(State.DOWN, book.now)
     ended, reason = str(child.ended), str(child.last_exit)
     book.record("stopped", child, child.cause, type="worker", reason=reason, how=child.how, pid=pid, ended=ended)
+    note_death(book, child, pid, child.last_exit)
     _parent(child).on_down(child)
 
 
@@ -204,12 +221,14 @@ def _record_stop(book: Book, child: Child, cause: int | None) -> None:
 
 
 def _record_end(book: Book, child: Child, reason: Reason, tail: tuple[str, ...]) -> None:
-    """Its main process has ended, before it was asked to stop or because its start had failed."""
-    lines = () if reason is NORMAL else tail
+    """Its main process has ended, and its supervisor did not ask for that."""
     uptime = round(book.now - child.started, 6)
-    facts: dict[str, Detail] = {"pid": child.pid, "uptime": uptime, "tail": lines}
+    facts: dict[str, Detail] = {"pid": child.pid, "uptime": uptime, "tail": () if reason is NORMAL else tail}
     if isinstance(reason, StartFailure):
         _record_failure(book, child, reason, how=child.how, ended=str(child.ended), **facts)
+    elif isinstance(reason, Linked):
+        facts |= {"tail": (), "how": child.how, "ended": str(child.ended)}
+        book.record("exited", child, child.cause, type="worker", reason=str(reason), **facts)
     else:
         book.record("exited", child, None, type="worker", reason=str(reason), **facts)
 

@@ -3,16 +3,17 @@
     actions = node.handle(events, now)
 
 The straight line of one death: the runtime reaps, `Exited` comes here, its supervisor decides (policy, intensity), and
-the actions (Spawn, Signal, Reply, Record, End) go back to be performed; what comes of them returns as events.
+the actions (Spawn, Signal, Tell, Reply, Record, End) go back to be performed; what comes of them returns as events.
 
-First every event of the batch is recorded as a fact, then follow the decisions: of two children that died in one sweep
-the second is known to be dead when the fate of the first is decided. The same events give the same actions.
+First every event of the batch is recorded as a fact, then exit signals run over links, then follow the decisions: of
+two children that died in one sweep the second is known to be dead when the fate of the first is decided. The same
+events give the same actions.
 """
 
 from collections.abc import Iterable
 from typing import assert_never
 
-from procsup.core import commands, life, reload
+from procsup.core import commands, life, links, reload
 from procsup.core.actions import Action
 from procsup.core.book import Book
 from procsup.core.calls import Call, DeleteChild, Refusal, Reload, RestartChild, StartChild, TerminateChild
@@ -24,16 +25,20 @@ from procsup.core.events import (
     Emptied,
     Event,
     Exited,
+    Garbled,
     JournalFailed,
     JournalResumed,
     OutputLost,
+    Requested,
     ShutdownRequested,
     SpawnFailed,
     Started,
     TimePassed,
 )
+from procsup.core.health import Tally
 from procsup.core.spec import SupervisorSpec
 from procsup.core.supervisor import Supervisor
+from procsup.core.ties import is_alive
 
 HURRY_AFTER = 0.5
 """Seconds after the first request to shut down from which on another one hurries (DESIGN § 6)."""
@@ -56,6 +61,8 @@ class Node:
         book.now = now
         for event in events:
             self._record(event)
+        if book.deaths:
+            links.spread(book)
         book.drain()
         actions, book.actions = book.actions, []
         return actions
@@ -73,9 +80,23 @@ class Node:
         """The record of this name, wherever it is. O(1)."""
         return self._book.names.get(name)
 
+    def reachable(self, name: str) -> Child | None:
+        """The worker of this name, if it has a process that can be spoken to: for `send` and `whereis`. O(1)."""
+        child = self._book.names.get(name)
+        return child if child is not None and is_alive(child) else None
+
     def children(self) -> Iterable[Child]:
         """Every record, in no useful order."""
         return self._book.children.values()
+
+    @property
+    def is_ending(self) -> bool:
+        """The tree is being stopped, or down again, for whatever reason."""
+        return self._supervisor.ending is not None
+
+    @property
+    def tally(self) -> Tally:
+        return self._book.tally
 
     def start_order(self, number: int) -> tuple[int, ...]:
         """Sorts lives by the start order of their children. O(depth)."""
@@ -104,6 +125,8 @@ class Node:
                 life.spawn_failed(self._book, number, stage, errno)
             case Called(ref=ref, call=call):
                 self._call(ref, call)
+            case Requested(life=number, id=request_id, request=request):
+                links.requested(self._book, number, request_id, request)
             case OutputLost(life=number, lost=lost, errno=errno):
                 child = self._book.lives.get(number)
                 if child is not None:  # its life may be over, and somebody outside its group write on
@@ -112,6 +135,10 @@ class Node:
                 self._book.note("journal_failed", self.root, None, reason=errno)
             case JournalResumed(lost=lost):
                 self._book.note("journal_resumed", self.root, None, lost=lost)
+            case Garbled(life=number, count=count, why=why):
+                child = self._book.lives.get(number)
+                if child is not None:
+                    self._book.note("bad_message", child, None, count=count, reason=why)
             case TimePassed():
                 self._book.todo.append(self._expire)
             case ShutdownRequested(hurried=hurried, by=by):

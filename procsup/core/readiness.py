@@ -1,7 +1,8 @@
 """Readiness: what tells that a worker, once executed, is ready (DESIGN § 5), as frozen values.
 
-How each is watched is the runtime's business, which answers with BecameReady. The core asks one thing only, whether
-the execution itself is enough.
+How each is watched is the runtime's business. It watches a life from Started on, tries again what has failed once (a
+connection, a request, a command), and answers with BecameReady, once; it stops watching then, and when the main process
+has ended or anything was signalled to the life. The core asks one thing only, whether the execution itself is enough.
 """
 
 from dataclasses import dataclass

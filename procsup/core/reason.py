@@ -7,8 +7,9 @@ The vocabulary of DESIGN § 3.2. Every reason has one text form, which the journ
     exit N                      the program's exit code
     signal SIGSEGV [core]       killed by a signal that we did not send; "core" when it dumped one
     start_failed STAGE ERRNO    the program could not be executed
-    not_ready REASON            it was executed and ended before it was ready, as REASON says; an exit code that is
-                                declared normal is "exit N" here too, for no end is normal so early
+    linked NAME REASON          a signal with this reason came over its link with NAME; judged as REASON
+    not_ready REASON            it was executed and ended before it was ready, as REASON says: an exit, even one that is
+                                declared normal, a signal, or linked NAME REASON
     timeout                     it was not ready in time, or not even executed, and was stopped for that
     killed                      our KILL after the shutdown time, or brutal_kill
     gave_up                     a supervisor that reached its restart intensity; counts as shutdown
@@ -16,6 +17,8 @@ The vocabulary of DESIGN § 3.2. Every reason has one text form, which the journ
     failed_to_start_child NAME[/NAME...] REASON     a supervisor whose child could not start; below it, if that is a
                                 supervisor, the one that failed it, and so on
     start_spec COMPLAINT        a supervisor whose children contradict each other
+
+Links and monitors also know `noproc`: there is no such process.
 
 Deviation from OTP: `gave_up` and `auto_shutdown` are told apart from `shutdown`; policy.py judges the three alike.
 """
@@ -69,7 +72,7 @@ class StartFailed:
 
 @dataclass(frozen=True, slots=True)
 class NotReady:
-    reason: "WorkerExit"
+    reason: "WorkerExit | Linked"
 
     def __str__(self) -> str:
         return f"not_ready {self.reason}"
@@ -85,6 +88,23 @@ class Timeout:
 class Killed:
     def __str__(self) -> str:
         return "killed"
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """`reason` is that of the first death; it crosses link after link unchanged, and is never Normal or Linked."""
+
+    name: str
+    reason: "Reason"
+
+    def __str__(self) -> str:
+        return f"linked {self.name} {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Noproc:
+    def __str__(self) -> str:
+        return "noproc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +147,13 @@ WorkerExit = ExitCode | KilledBySignal
 StartFailure = StartFailed | NotReady | Timeout | FailedToStartChild | BadStartSpec
 """Why a start attempt failed: of a worker one of the first three, of a supervisor one of the others."""
 
-Reason = Normal | Shutdown | WorkerExit | StartFailure | Killed | GaveUp | AutoShutdownFired
+Reason = Normal | Shutdown | WorkerExit | StartFailure | Killed | Linked | GaveUp | AutoShutdownFired
 
 NORMAL = Normal()
 SHUTDOWN = Shutdown()
 TIMEOUT = Timeout()
 KILLED = Killed()
+NOPROC = Noproc()
 GAVE_UP = GaveUp()
 AUTO_SHUTDOWN = AutoShutdownFired()
 
@@ -145,4 +166,6 @@ def judge_exit(ended: WorkerExit, normal_exits: frozenset[int | str]) -> Reason:
 
 def is_abnormal(reason: Reason) -> bool:
     """Whether a transient child that ends so is restarted. As supervisor.erl do_restart/3."""
+    if isinstance(reason, Linked):
+        reason = reason.reason
     return not isinstance(reason, Normal | Shutdown | GaveUp | AutoShutdownFired)

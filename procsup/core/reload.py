@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from procsup.core import ties
 from procsup.core.agenda import Agenda, Purpose
 from procsup.core.book import Book
 from procsup.core.child import Child, State
@@ -139,8 +140,8 @@ def begin(book: Book, root: Child, ref: int, tree: SupervisorSpec, by: str) -> N
     able: list[Supervisor] = []
     for supervisor, spec in _pairs(root.supervisor, tree):
         for child, new in compare(supervisor, spec).adjusted.items():
-            adjust(child, new)
-        adjust(supervisor.child, spec)
+            adjust(book, child, new)
+        adjust(book, supervisor.child, spec)
         if supervisor.takes_calls:
             able.append(supervisor)
         elif supervisor.child.state is State.DOWN:
@@ -211,16 +212,19 @@ def renew(renewal: Renewal, child: Child) -> None:
     """It is down, and if it is to be started, then as what the new tree says."""
     spec = renewal.changed.pop(child, None)
     if spec is not None:
-        child.spec = spec
+        renewal.supervisor.book.respecify(child, spec)
 
 
-def adjust(child: Child, spec: ChildSpec) -> None:
+def adjust(book: Book, child: Child, spec: ChildSpec) -> None:
     """From now on it is held to this spec, in whatever state it is; what it runs is the same. A supervisor may be busy:
     its children, and what it does about their deaths, are another matter (_lay_out).
     """
     if child.parent is not None and child.is_active:
         child.parent.active_significant += spec.significant - child.spec.significant
-    child.spec = spec
+    before = child.spec
+    book.respecify(child, spec)
+    if isinstance(before, WorkerSpec) and isinstance(spec, WorkerSpec):
+        ties.adjust_bonds(book, child, before.bonds, spec.bonds)
     supervisor = child.supervisor
     if supervisor is not None and isinstance(spec, SupervisorSpec):
         old = supervisor.spec
@@ -325,6 +329,8 @@ def _needs_restart(before: ChildSpec, after: ChildSpec) -> bool:
     """What it runs has changed. How its log is kept can change while it runs."""
     if not isinstance(before, WorkerSpec) or not isinstance(after, WorkerSpec):
         return False
+    if before.has_channel != after.has_channel:
+        return True
     return before.program != after.program and before.program != replace(after.program, log=before.program.log)
 
 

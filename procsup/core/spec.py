@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from procsup.core.readiness import AT_EXEC, Ready
+from procsup.core.readiness import AT_EXEC, OnChannel, Ready
 
 
 class Strategy(StrEnum):
@@ -61,10 +61,21 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """A Python function, "package.module:name", that is called in a fork of the warm server instead of a program being
+    executed. `arguments` is JSON text: a list of them, or an object of keywords.
+    """
+
+    function: str
+    arguments: str = "[]"
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """What a worker runs and where. Opaque to the core.
 
-    `command` is the argument vector, not empty; a program name without a slash is searched in the worker's PATH.
+    `command` is the argument vector, not empty; a program name without a slash is searched in the worker's PATH. Of a
+    `target` it is what is shown: its function.
     `cwd` is absolute. `env` is laid over the daemon's environment, or, without `inherit_env`, over nothing.
     `umask` is a number between 0 and 0o777; None leaves the daemon's. `user` and `group` are names or numbers; None
     leaves the daemon's. `nice` is absolute, -20 to 19. `limits` are named as in DESIGN ("nofile").
@@ -85,6 +96,22 @@ class Program:
     stdout: str = "log"
     stderr: str = "log"
     log: LogSettings = LogSettings()
+    target: Target | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bonds:
+    """What a worker has to do with others: the names of those it is linked with and of those it monitors, whether it is
+    told of exit signals instead of being ended by them, and whether it asks for a channel.
+    """
+
+    links: tuple[str, ...] = ()
+    monitors: tuple[str, ...] = ()
+    trap_exits: bool = False
+    channel: bool = False
+
+
+UNBOUND = Bonds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +130,14 @@ class WorkerSpec:
     normal_exits: frozenset[int | str] = NORMAL_EXITS
     ready: Ready = AT_EXEC
     start_timeout: StartTimeout = 60.0
+    bonds: Bonds = UNBOUND
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether it can be spoken to: who is to be told something needs no `channel` of its own."""
+        bonds = self.bonds
+        is_asked_for = bonds.channel or self.program.target is not None
+        return is_asked_for or bonds.trap_exits or bool(bonds.monitors) or isinstance(self.ready, OnChannel)
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,13 +188,16 @@ class Supervisor:
             self._close(agenda)
 
     def on_exit(self, child: Child, reason: Reason) -> None:
-        """A child ended by itself: RUNNING, or DOOMED or about to be stopped and overtaken by its own end."""
-        if child.state is State.RUNNING:
-            child.change(State.EXITED, self.book.now)
-            self.decisions.append(ChildExit(self._arrival(), child, child.life, reason, child.cause))
-            self._decide_soon()
-        else:
+        """A child ended by itself: RUNNING or STRUCK, or DOOMED or about to be stopped and overtaken by its own end."""
+        if child.state not in (State.RUNNING, State.STRUCK):
             self.bury(child)
+            return
+        is_wanted = child.state is State.STRUCK and child.waiters is not None
+        child.change(State.EXITED, self.book.now)
+        self.decisions.append(ChildExit(self._arrival(), child, child.life, reason, child.cause))
+        self._decide_soon()
+        if is_wanted:  # an operator has asked for its start meanwhile
+            self.wait_turn(None, child)
 
     def on_down(self, child: Child) -> None:
         """Nothing of the child is left: it is DOWN."""
@@ -325,7 +328,7 @@ class Supervisor:
         match child.state:
             case State.RUNNING | State.STARTING:
                 child.change(State.DOOMED, self.book.now)
-            case State.EXITED | State.FAILING | State.RESTARTING:
+            case State.EXITED | State.FAILING | State.STRUCK | State.RESTARTING:
                 self.bury(child)
             case _:
                 pass
@@ -487,12 +490,14 @@ class Supervisor:
         for spec in self.spec.children:
             old = before.pop(spec.name, None)
             if old is not None and isinstance(old.spec, SupervisorSpec) == isinstance(spec, SupervisorSpec):
-                old.spec = spec
+                self.book.respecify(old, spec)
                 if old.supervisor is not None and isinstance(spec, SupervisorSpec):
                     old.supervisor.adopt_spec(spec)
                 old.position = len(self.children)
                 self.children[spec.name] = old
             else:
+                if old is not None:
+                    self._forget(old)
                 self.add(spec)
         for child in before.values():
             self.book.record("child_removed", child, self.child.cause, why=why)

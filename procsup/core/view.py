@@ -57,6 +57,7 @@ _SHOWN = {
     State.DOWN: "down",
     State.STARTING: "starting",
     State.FAILING: "stopping",
+    State.STRUCK: "stopping",
     State.RUNNING: "running",
     State.DOOMED: "stopping",
     State.STOPPING: "stopping",

@@ -10,6 +10,7 @@ Laws: no OSError leaves the runtime; it becomes an event or a CannotRun. A bug o
 its story; a bug of the core, which cannot be asked any more, ends every worker directly.
 """
 
+import faulthandler
 import functools
 import gc
 import os
@@ -21,12 +22,13 @@ from typing import assert_never
 
 from procsup import __version__
 from procsup.config.config import Config
-from procsup.core.actions import Action, Cancel, End, Record, Reply, Signal, Spawn
+from procsup.core.actions import Action, Cancel, End, Record, Reply, Retract, Signal, Spawn, Tell
 from procsup.core.events import (
     Booted,
     Emptied,
     Event,
     Exited,
+    Garbled,
     JournalFailed,
     JournalResumed,
     OutputLost,
@@ -35,6 +37,7 @@ from procsup.core.events import (
     Started,
     TimePassed,
 )
+from procsup.core.health import health
 from procsup.core.node import Node
 from procsup.runtime import lock
 from procsup.runtime.api import Api, signal_number
@@ -48,8 +51,10 @@ from procsup.runtime.ladder import strongest_remains
 from procsup.runtime.leftovers import kill_marked, mark_of
 from procsup.runtime.logfile import LogFiles
 from procsup.runtime.loop import READ, Loop
+from procsup.runtime.notify import ServiceManager
 from procsup.runtime.output import OnLines, Outputs
 from procsup.runtime.places import Places
+from procsup.runtime.post import Post
 from procsup.runtime.reap import Death, Reaper
 from procsup.runtime.spawn import Spawner, SpawnFailure, Stdio, errno_name
 from procsup.wire.decode import JSON
@@ -94,6 +99,7 @@ def run(
     link.share(locks)
     daemon = Daemon(config, places, link, on_event, on_up, log_files or LogFiles(places.state_dir), on_lines)
     leave_behind()  # now that every signal is taken
+    faulthandler.enable(2)  # ABRT, by which a service manager ends a daemon that hangs, tells where it does
     try:
         return daemon.run()
     finally:
@@ -131,9 +137,13 @@ class Daemon:
         self._loop = Loop()
         self._loop.watch(link.fileno(), READ, self._hear_end_of_link)
         self._node = Node(config.tree)
+        self._service_manager = ServiceManager(
+            os.environ, (os.getpid(), link.guardian), functools.partial(health, self._node)
+        )
         self._spawner = Spawner(initial_environment(), self._mark, self._loop.wakeup_fd)
         self._spawner.raise_limit()
         self._dispatcher = Dispatcher(self._loop, self._spawner.start_spawner)
+        self._warm_dispatcher = Dispatcher(self._loop, self._start_warm_server, is_kept=True)
         self._remains = strongest_remains(link, self._mark)
         self._reaper = Reaper(self._loop, self._is_empty, self._remains)
         self._journal = Journal(
@@ -142,6 +152,8 @@ class Daemon:
             lambda lost: self._events.append(JournalResumed(lost)),
         )
         self._outputs = Outputs(self._loop, places.log_dir, log_files, self._lose, on_lines)
+        self._post = Post(self._loop, self._node.reachable, self._events.append, self._garbled)
+        self._channels = self._post.channels
         self._api = Api(
             self._node,
             self._reaper,
@@ -176,9 +188,12 @@ class Daemon:
             kill_marked(self._mark)
         self._tidy()
         self._outputs.close()
+        self._channels.close()
         self._dispatcher.close()
+        self._warm_dispatcher.close()
         self._remains.close()
         self._control.close()
+        self._service_manager.close()
         self._journal.close()
         self._loop.close()
 
@@ -208,6 +223,7 @@ class Daemon:
         self._reaper.poll(now)
         self._outputs.poll(now)
         self._journal.poll(now)
+        self._service_manager.poll(now)
         self._check_guardian()  # before anything follows from the deaths: orphans may have been out of sight
         deadline = self._node.next_deadline()
         if deadline is not None and deadline <= now:
@@ -226,10 +242,19 @@ class Daemon:
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _deadlines(self) -> tuple[float | None, ...]:
-        polls = self._reaper.next_poll(), self._outputs.next_poll(), self._journal.next_poll()
-        return self._node.next_deadline(), *polls
+        return (
+            self._node.next_deadline(),
+            self._reaper.next_poll(),
+            self._outputs.next_poll(),
+            self._journal.next_poll(),
+            self._service_manager.next_deadline(),
+        )
 
     def _take_results(self) -> None:
+        """What a worker says is listened to once the node is told that it runs."""
+        for result in self._results:
+            if isinstance(result, Started):
+                self._channels.listen(result.life)
         self._events += self._results
         self._results.clear()
 
@@ -241,6 +266,7 @@ class Daemon:
             self._events.append(self._exited(death))
 
     def _exited(self, death: Death) -> Exited:
+        self._channels.end(death.life)
         tail = self._outputs.drain(death.life)
         if death.gone:
             self._outputs.end(death.life)
@@ -260,12 +286,17 @@ class Daemon:
                 self._spawn(action)
             case Cancel(life=life):
                 self._dispatcher.cancel(life)
+                self._warm_dispatcher.cancel(life)
             case Signal(life=life, signal=name):
                 number = signal_number(name)
-                if number != signal.SIGKILL or not self._dispatcher.kill(life):
+                if number != signal.SIGKILL or not (self._dispatcher.kill(life) or self._warm_dispatcher.kill(life)):
                     self._reaper.signal(life, number)
             case Reply():
                 self._api.on_reply(action)
+            case Tell(life=life, message=message):
+                self._post.tell(life, message)
+            case Retract(life=life, ref=ref):
+                self._post.retract(life, ref)
             case End():
                 self._end = action
             case _:
@@ -275,13 +306,26 @@ class Daemon:
         program = action.spec.program
         try:
             stdio = self._outputs.open(action.life, action.path, program)
+            if action.spec.has_channel:
+                stdio = self._with_channel(action, stdio)
         except SpawnFailure as failure:
-            self._results.append(SpawnFailed(action.life, failure.stage, errno_name(failure.errno)))
+            self._has_spawned(action, 0, failure.stage, failure.errno)
             return
         try:
             self._start(action, stdio)
         finally:
             self._outputs.release(stdio)
+
+    def _with_channel(self, action: Spawn, stdio: Stdio) -> Stdio:
+        """Raises:
+        SpawnFailure: "channel"; nothing stays open.
+        """
+        try:
+            mailbox, outbox = self._channels.open(action.life, action.path)
+        except SpawnFailure:
+            self._outputs.release(stdio)
+            raise
+        return stdio._replace(mailbox=mailbox, outbox=outbox)
 
     def _start(self, action: Spawn, stdio: Stdio) -> None:
         """At once, or by the spawner process, which will tell."""
@@ -292,20 +336,26 @@ class Daemon:
             self._has_spawned(action, 0, "cgroup", error.errno or 0)
             return
         if cgroup >= 0 or not self._spawner.is_plain(program):
-            order = self._spawner.order(program, action.path, action.starts)
+            order = self._spawner.order(program, action.path, action.starts, stdio.has_channel)
             told = functools.partial(self._has_spawned, action)
-            self._dispatcher.dispatch(action.life, order, (*self._spawner.descriptors(stdio), *_real(cgroup)), told)
-            for fd in _real(cgroup):
-                os.close(fd)
+            dispatcher = self._dispatcher if program.target is None else self._warm_dispatcher
+            dispatcher.dispatch(action.life, order, self._spawner.descriptors(stdio), told, cgroup)
+            if cgroup >= 0:
+                os.close(cgroup)
             return
         try:
             self._has_spawned(action, self._spawner.spawn(program, action.path, action.starts, stdio), "", 0)
         except SpawnFailure as failure:
             self._has_spawned(action, 0, failure.stage, failure.errno)
 
+    def _start_warm_server(self, stdin: int) -> int:
+        folder = os.path.dirname(self._config.file)
+        return self._spawner.start_warm_server(stdin, folder, self._config.daemon.preload)
+
     def _has_spawned(self, action: Spawn, pid: int, stage: str, number: int) -> None:
         if stage:
             self._outputs.end(action.life)
+            self._channels.end(action.life)
             self._remains.forget(action.life, None)
             self._results.append(SpawnFailed(action.life, stage, errno_name(number)))
             return
@@ -314,6 +364,9 @@ class Daemon:
 
     def _lose(self, life: int, lost: int, errno: str) -> None:
         self._events.append(OutputLost(life, lost, errno))
+
+    def _garbled(self, life: int, count: int, why: str) -> None:
+        self._events.append(Garbled(life, count, why))
 
     def _publish(self) -> None:
         """Tell of what was recorded since the last turn."""
@@ -326,9 +379,13 @@ class Daemon:
             self._on_event(event)
             if event.event == "ready" and event.path == self._config.tree.name:
                 gc.freeze()  # the tree stays: no collection need walk through it again
+                self._service_manager.ready()
                 if self._on_up is not None:
                     self._on_up()
                     self._on_up = None
+        self._service_manager.changed(time.monotonic())
+        if self._node.is_ending:
+            self._service_manager.stopping()
         if self._api.has_subscribers:
             self._api.publish(events)
 
@@ -379,10 +436,6 @@ class Daemon:
 
 def _disregard() -> None:
     """Nothing is to be done, least of all to die and leave the workers alone. HUP comes when a terminal is closed."""
-
-
-def _real(fd: int) -> tuple[int, ...]:
-    return (fd,) if fd >= 0 else ()
 
 
 def _journal_event(record: Record, wall: float, mono: float) -> JournalEvent:

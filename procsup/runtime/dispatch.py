@@ -43,6 +43,7 @@ class _Errand:
     life: int
     order: bytes
     fds: Sequence[int]
+    cgroup: int
     done: Done
     copies: dict[int, int]
     attempts: int = 0
@@ -50,13 +51,21 @@ class _Errand:
     told: bytes = b""
     is_unwanted: bool = False
 
+    @property
+    def cgroups(self) -> tuple[int, ...]:
+        return (self.cgroup,) if self.cgroup >= 0 else ()
+
 
 class Dispatcher:
-    """`start` starts a spawner whose standard input is the descriptor that it is given; its pid."""
+    """`start` starts a spawner whose standard input is the descriptor that it is given; its pid. One that `is_kept` and
+    has been of use is started again as soon as it is gone, so that the next order need not wait for that.
+    """
 
-    def __init__(self, loop: Loop, start: Callable[[int], int]) -> None:
+    def __init__(self, loop: Loop, start: Callable[[int], int], *, is_kept: bool = False) -> None:
         self._loop = loop
         self._start = start
+        self._is_kept = is_kept
+        self._has_served = False
         self._socket: socket.socket | None = None
         self._pid = 0
         self._errands: dict[int, _Errand] = {}
@@ -71,14 +80,14 @@ class Dispatcher:
         """The spawner's, or 0 when there is none."""
         return self._pid
 
-    def dispatch(self, life: int, order: Order, fds: Sequence[int], done: Done) -> None:
-        """Have it executed. `fds` (stdin, stdout, stderr and, perhaps, cgroup) stay the caller's. The loop will call
-        `done`.
+    def dispatch(self, life: int, order: Order, fds: Sequence[int], done: Done, cgroup: int = -1) -> None:
+        """Have it executed. `fds` are what the worker has from 0 on; they and `cgroup` stay the caller's. The loop will
+        call `done`.
         """
-        errand = _Errand(life, marshal.dumps(tuple(order)), fds, done, {})
+        errand = _Errand(life, marshal.dumps(tuple(order)), fds, cgroup, done, {})
         self._errands[life] = errand
         try:
-            for fd in set(fds):
+            for fd in {*fds, *errand.cgroups}:
                 errand.copies[fd] = os.dup(fd)
         except OSError as error:
             self._fail(errand, "pipe", error.errno or 0)
@@ -149,10 +158,10 @@ class Dispatcher:
         try:
             order = os.memfd_create("order", os.MFD_CLOEXEC)
             os.write(order, errand.order)
-            fds = [report_write, order, *(errand.copies[fd] for fd in errand.fds)]
+            fds = [report_write, order, *(errand.copies[fd] for fd in (*errand.fds, *errand.cgroups))]
             self._loop.watch(report_read, READ, lambda mask: self._hear(errand))
             try:
-                send_descriptors(spawner, b"%d" % len(fds), fds)
+                send_descriptors(spawner, b"%d %d" % (len(fds), len(errand.fds)), fds)
             except OSError:
                 self._loop.forget(report_read)
                 raise
@@ -168,10 +177,11 @@ class Dispatcher:
         self._unheard.add(errand)
 
     def _hear(self, errand: _Errand) -> None:
-        is_all = self._listen(errand)
+        is_all = self._listen(errand) or _runs(errand)  # it need not end then: what a target forks may hold the pipe
         pid, stage, number = _understood(errand.told)
         if pid or is_all:
             self._unheard.discard(errand)
+        self._has_served = self._has_served or _runs(errand)
         if is_all:
             self._conclude(errand, pid, stage, number)
         elif errand.is_unwanted:
@@ -199,7 +209,7 @@ class Dispatcher:
                 return
             else:
                 stage, number = "spawner", errno.ECHILD
-        if pid and not stage and errand.is_unwanted and not has_executed(pid):
+        if pid and not stage and errand.is_unwanted and not (_runs(errand) or has_executed(pid)):
             stage, number = "spawner", errno.ECANCELED
         if pid and stage:
             wait_for(pid)  # it is ending, or has ended
@@ -243,6 +253,10 @@ class Dispatcher:
 
     def _begin_anew(self) -> None:
         self._lose_spawner()
+        if self._is_kept and self._has_served:
+            self._has_served = False
+            with contextlib.suppress(OSError):  # the next order will try again, and fail
+                self._socket = self._start_spawner()
         self._send()
 
     def _lose_spawner(self) -> None:
@@ -260,6 +274,11 @@ def _end(errand: _Errand) -> None:
     if pid:
         with contextlib.suppress(PermissionError):  # it has just executed a program of another user's
             os.kill(pid, signal.SIGKILL)
+
+
+def _runs(errand: _Errand) -> bool:
+    """Of a target, which executes nothing: its function is being called."""
+    return b"runs\n" in errand.told
 
 
 def _understood(told: bytes) -> tuple[int, str, int]:

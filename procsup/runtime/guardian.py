@@ -5,6 +5,7 @@ daemon's status; and when the daemon is gone, however it died, it kills every pr
 then ends itself (leftovers.py). For that it is a child subreaper (prctl(2)): whoever of the tree loses its parent
 becomes its child, also one that has forked twice and left its session. As process 1 of a container it reaps strangers
 in the same way. Children that it had before the daemon (`exec procsup run FILE 2> >(tee log)`) are not the tree's.
+ABRT is how a service manager ends a daemon that hangs: even a stopped one gets it.
 
 It holds the daemon's locks too, so that no new daemon starts before it is done. The daemon in turn sees the guardian's
 end as the end of their link, and ends (daemon.py).
@@ -26,11 +27,11 @@ from procsup.runtime.failure import complain
 from procsup.runtime.inheritance import close_all_but
 from procsup.runtime.passing import receive_descriptors, send_descriptors
 
-_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
+_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGABRT)
 _TAKEN = frozenset({*_PASSED_ON, signal.SIGCHLD, signal.SIGUSR2, signal.SIGALRM})
 """Those that are not passed on would end a process that does not take them."""
 
-_KEPT_FOR_LATER = _TAKEN - {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGCHLD}
+_KEPT_FOR_LATER = _TAKEN - {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT, signal.SIGCHLD}
 """For the daemon to take when it can: one that comes while it starts is not to end it."""
 
 _CANNOT_START = 69
@@ -133,6 +134,8 @@ class _Guardian:
             elif number in _PASSED_ON and self._status is None:
                 with contextlib.suppress(ProcessLookupError):  # a zombie, to be reaped by the next byte
                     os.kill(self._daemon, number)
+                    if number == signal.SIGABRT:
+                        os.kill(self._daemon, signal.SIGCONT)
 
     def _reap(self) -> None:
         while (ended := wait.reap_any()) is not None:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from procsup.runtime import seats
 from procsup.runtime.passing import receive_descriptors, send_descriptors
 from procsup.runtime.syscalls import unshare_descriptors
 
@@ -75,6 +76,7 @@ class LeanThread:
             return
         for below, above in zip(kept, [*kept[1:], _HIGHEST], strict=True):
             os.closerange(below + 1, above)
+        seats.occupy()
         with socket.socket(fileno=its) as orders:
             self._obey(orders)
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from procsup.core.spec import Program
+from procsup.runtime import seats
 from procsup.runtime.spawner import Order
 from procsup.runtime.wait import wait_for
 
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
 
 _OURS = frozenset({
     "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
-    "PROCSUP_NAME", "PROCSUP_STARTS", "PROCSUP_DAEMON",
+    "PROCSUP_NAME", "PROCSUP_STARTS", "PROCSUP_DAEMON", "PROCSUP_MAILBOX_FD", "PROCSUP_OUTBOX_FD",
 })  # fmt: skip
 """What a service manager told us is not for the workers, nor what an outer procsup told us."""
 
+_CHANNEL = [b"PROCSUP_MAILBOX_FD=%d" % seats.MAILBOX, b"PROCSUP_OUTBOX_FD=%d" % seats.OUTBOX]
 
 _RLIMIT = "RLIMIT_"
 _RESOURCES = {"locks": 10} | {
@@ -46,16 +48,31 @@ _CROWDED = 512
 """Number of a descriptor from which on to spawn from the lean thread: it costs a switch of threads there and back."""
 
 
+_ABOVE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+"""The folder from which procsup is imported."""
+
+_ROOM = 4096
+"""Bytes more in the environment of the warm server: for what its children are to show there."""
+
+
 class Stdio(NamedTuple):
-    """The descriptors that become a worker's standard input, output and error. -1: /dev/null."""
+    """The descriptors that become a worker's standard input, output and error, where -1 stands for /dev/null; and the
+    two of its channel, if it has one.
+    """
 
     stdin: int
     stdout: int
     stderr: int
+    mailbox: int = -1
+    outbox: int = -1
+
+    @property
+    def has_channel(self) -> bool:
+        return self.mailbox >= 0
 
 
 class SpawnFailure(Exception):
-    """No process came to be. `stage`: "pipe", "fork", "cwd" or "exec"; `errno` is its number."""
+    """No process came to be. `stage`: "pipe", "channel", "fork", "cwd" or "exec"; `errno` is its number."""
 
     def __init__(self, stage: str, number: int) -> None:
         super().__init__(stage, number)
@@ -70,6 +87,7 @@ class Spawner:
         """`wakeup` is where the interpreter writes signals to (loop.py)."""
         self._mark = mark
         self._wakeup = wakeup
+        seats.occupy()
         self._lean: LeanThread | None = None
         self._has_tried_lean = False
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -88,7 +106,8 @@ class Spawner:
 
     def is_plain(self, program: Program) -> bool:
         """Whether `spawn` can do all that it asks for; if not, the spawner process can."""
-        return program.user is None and program.group is None and program.nice is None and not program.limits
+        needs_fork = program.user is not None or program.group is not None or program.nice is not None or program.limits
+        return not needs_fork and program.target is None
 
     def spawn(self, program: Program, path: str, starts: int, stdio: Stdio) -> int:
         """Execute `program` as leader of a session of its own; its pid.
@@ -96,7 +115,7 @@ class Spawner:
         Raises:
             SpawnFailure: nothing runs.
         """
-        env, executables = self._prepare(program, path, starts)
+        env, executables = self._prepare(program, path, starts, stdio.has_channel)
         if self._has_real_vfork:
 
             def fork(fds: Sequence[int]) -> int:
@@ -111,9 +130,9 @@ class Spawner:
             raise _failure(report)
         return pid
 
-    def order(self, program: Program, path: str, starts: int) -> Order:
+    def order(self, program: Program, path: str, starts: int, has_channel: bool = False) -> Order:
         """The same, for the spawner process."""
-        env, executables = self._prepare(program, path, starts)
+        env, executables = self._prepare(program, path, starts, has_channel)
         return Order(
             command=tuple(map(os.fsencode, program.command)),
             executables=executables,
@@ -125,11 +144,12 @@ class Spawner:
             group=program.group,
             nice=program.nice,
             limits=tuple((_RESOURCES[name], soft, hard) for name, (soft, hard) in program.limits),
+            target=None if program.target is None else (program.target.function, program.target.arguments),
         )
 
     def descriptors(self, stdio: Stdio) -> list[int]:
-        """Real ones, for the spawner process."""
-        return [self._null if fd < 0 else fd for fd in stdio]
+        """Real ones, in the order of the numbers that the worker has them under."""
+        return [self._null if fd < 0 else fd for fd in stdio[: 5 if stdio.has_channel else 3]]
 
     def start_spawner(self, stdin: int) -> int:
         """The spawner process; its pid.
@@ -137,18 +157,29 @@ class Spawner:
         Raises:
             OSError
         """
-        above = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        code = f"import sys; sys.path.insert(0, {above!r}); from procsup.runtime.spawner import main; main()"
-        program = Program((sys.executable, "-S", "-E", "-P", "-c", code))
+        code = f"import sys; sys.path.insert(0, {_ABOVE!r}); from procsup.runtime.spawner import main; main()"
+        return self._start(Program((sys.executable, "-S", "-E", "-P", "-c", code)), stdin)
+
+    def start_warm_server(self, stdin: int, folder: str, modules: Sequence[str]) -> int:
+        """The same, of the one that imports these modules, also from this folder, and forks targets."""
+        code = f"import sys; sys.path.append({_ABOVE!r}); from procsup.runtime.warm import main; main()"
+        room = (("PROCSUP_ROOM", "." * _ROOM),)
+        return self._start(Program((sys.executable, "-P", "-c", code, folder, *modules), folder, room), stdin)
+
+    def _start(self, program: Program, stdin: int) -> int:
         try:
             return self.spawn(program, "", 0, Stdio(stdin, -1, 2))
         except SpawnFailure as failure:
             raise OSError(failure.errno, os.strerror(failure.errno)) from None
 
-    def _prepare(self, program: Program, path: str, starts: int) -> tuple[list[bytes], tuple[bytes, ...]]:
+    def _prepare(
+        self, program: Program, path: str, starts: int, has_channel: bool
+    ) -> tuple[list[bytes], tuple[bytes, ...]]:
         """The environment, and what execve is to be tried with."""
         env, search = self._environment(program)
         env = [*env, self._mark, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts]
+        if has_channel:
+            env += _CHANNEL
         return env, _candidates(program.command[0], search)
 
     def _call(self, fork: Callable[[Sequence[int]], int], fds: Sequence[int]) -> int:
@@ -218,20 +249,23 @@ class Spawner:
         report_read: int,
         report_write: int,
     ) -> int:
-        stdin, stdout, stderr = fds
+        stdin, stdout, stderr, *channel = fds
         raised = self._worker_limit != self._daemon_limit
-        if raised:  # the child copies the limit at fork; descriptors above it that are open stay so
-            resource.setrlimit(resource.RLIMIT_NOFILE, self._worker_limit)
+        stage = "channel"
         try:
-            return fork_exec(
-                program.command, executables, False, (), program.cwd, env,
-                stdin, -1, -1, stdout, -1, stderr, report_read, report_write,
-                True, True, -1, None, None, None, -1 if program.umask is None else program.umask,
-                None,  # type: ignore[arg-type]  # no preexec_fn: typeshed does not know that None is the way to say so
-                True,
-            )  # fmt: skip
+            with seats.seated(channel) if channel else contextlib.nullcontext():
+                stage = "fork"
+                if raised:  # the child copies the limit at fork; descriptors above it that are open stay so
+                    resource.setrlimit(resource.RLIMIT_NOFILE, self._worker_limit)
+                return fork_exec(
+                    program.command, executables, False, (), program.cwd, env,
+                    stdin, -1, -1, stdout, -1, stderr, report_read, report_write,
+                    True, True, -1, None, None, None, -1 if program.umask is None else program.umask,
+                    None,  # type: ignore[arg-type]  # no preexec_fn: typeshed does not know that None is the way to say so
+                    True,
+                )  # fmt: skip
         except OSError as error:
-            raise SpawnFailure("fork", error.errno or 0) from None
+            raise SpawnFailure(stage, error.errno or 0) from None
         finally:
             if raised:
                 resource.setrlimit(resource.RLIMIT_NOFILE, self._daemon_limit)

@@ -5,7 +5,8 @@ daemon the more the larger it is. The spawner stays small, has one thread, and f
 starts is the daemon's own child, so that the daemon waits for it, and nothing is lost when the spawner dies.
 
 It reads orders from a socket, its standard input, and ends with it. The child tells its pid, and what went wrong, over
-a pipe of its own, whose end says that the program was executed (dispatch.py). Imports as little as it can.
+a pipe of its own, whose end says that the program was executed (dispatch.py). Imports as little as it can. The warm
+server (warm.py) is another such process, whose children go on by themselves instead of executing anything.
 """
 
 import contextlib
@@ -18,11 +19,12 @@ import socket
 from collections.abc import Callable
 from typing import Literal, NamedTuple, NoReturn
 
+from procsup.runtime import seats
 from procsup.runtime.passing import receive_descriptors
 from procsup.runtime.syscalls import fork_sibling
 
-PIECES = 6
-"""Descriptors of an order at most: report, order, stdin, stdout, stderr and cgroup."""
+PIECES = 8
+"""Descriptors of an order at most: report, order, cgroup, and the worker's own: its standard three and its channel."""
 
 _NOT_EXECUTED = 127
 
@@ -33,7 +35,8 @@ class Order(NamedTuple):
     """What is to be executed, and how. Plain values, so that marshal can carry them.
 
     `env` and `executables` as for execve(2) in turn; `own_names` are the variables that the spec names itself, which a
-    `user` does not change. `limits` holds (number of the resource, soft, hard), each as in core/spec.py.
+    `user` does not change. `limits` holds (number of the resource, soft, hard), each as in core/spec.py. `target` is a
+    function and its arguments, for the warm server.
     """
 
     command: tuple[bytes, ...]
@@ -46,9 +49,16 @@ class Order(NamedTuple):
     group: str | None
     nice: int | None
     limits: tuple[tuple[int, LimitValue, LimitValue], ...]
+    target: tuple[str, str] | None = None
 
 
-class _Failure(Exception):
+Work = Callable[[Order, dict[bytes, bytes], int], NoReturn]
+"""What a child does once it is what it is to be: called with its order, its environment and the pipe to report on. It
+raises Failure when that cannot be begun.
+"""
+
+
+class Failure(Exception):
     """At this stage, with this errno."""
 
     def __init__(self, stage: str, number: int) -> None:
@@ -58,31 +68,47 @@ class _Failure(Exception):
 
 
 def main() -> None:
-    """Take orders until the daemon hangs up."""
+    take_orders(_exec)
+
+
+def take_orders(work: Work, *, until_quiet: bool = False) -> None:
+    """Until the daemon hangs up, or, `until_quiet`, until there was at least one and no other waits."""
     orders = socket.socket(fileno=0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    seats.occupy()
     while True:
         word, fds = receive_descriptors(orders, PIECES)
         if not word:
             return
-        if len(fds) == int(word):
-            _obey(fds)
+        count, own = map(int, word.split())
+        if len(fds) == count:
+            _obey(fds, own, work)
         elif fds:  # we may have no more
             _tell(fds[0], _failed("spawner", errno.EMFILE))
         for fd in fds:
             os.close(fd)
+        if until_quiet and not _is_waiting(orders):
+            return
 
 
-def _obey(fds: list[int]) -> None:
+def _is_waiting(orders: socket.socket) -> bool:
+    try:
+        return bool(orders.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except BlockingIOError:
+        return False
+
+
+def _obey(fds: list[int], own: int, work: Work) -> None:
+    """`own` of the descriptors are the worker's."""
     report, order, *rest = fds
-    cgroup = rest[3] if len(rest) > 3 else -1
+    cgroup = rest[own] if len(rest) > own else -1
     try:
         pid, is_inside = _fork(cgroup)
     except OSError as error:
         _tell(report, _failed("fork", error.errno or 0))
         return
     if pid == 0:
-        _execute(report, order, rest[:3], -1 if is_inside else cgroup)
+        _become(report, order, rest[:own], -1 if is_inside else cgroup, work)
     _tell(report, b"pid %d\n" % pid)  # the child says so too: one of us may be killed before
 
 
@@ -103,21 +129,24 @@ def _fork(cgroup: int) -> tuple[int, bool]:
     return fork_sibling(), cgroup < 0
 
 
-def _execute(report: int, order_fd: int, stdio: list[int], cgroup: int) -> NoReturn:
+def _become(report: int, order_fd: int, own: list[int], cgroup: int, work: Work) -> NoReturn:
     """In the child. It enters the cgroup, unless that is -1. If nobody hears its pid, nothing is executed."""
     try:
         os.write(report, b"pid %d\n" % os.getpid())
-        for target, fd in enumerate(stdio):  # first of all: 0 is the socket whose end tells of the spawner's death
+        for target, fd in enumerate(own):  # first of all: 0 is the socket whose end tells of the spawner's death
             os.dup2(fd, target)
         if cgroup >= 0:
             _attempt("cgroup", _enter, cgroup)
+            os.close(cgroup)
         order = _read(order_fd)
+        for fd in (order_fd, *own):
+            os.close(fd)
         os.setsid()
         account = _account_of(order.user, order.group)
         env = _environment(order, account)
         _set_up(order, account)
-        _exec(order, env)
-    except _Failure as failure:
+        work(order, env, report)
+    except Failure as failure:
         os.write(report, _failed(failure.stage, failure.number))
     except BaseException as bug:  # noqa: BLE001  # whatever it is, this must not become a second spawner
         os.write(report, _failed("spawner", getattr(bug, "errno", None) or errno.EINVAL))
@@ -146,7 +175,7 @@ def _set_up(order: Order, account: "_Account") -> None:
         _set_autogroup_nice(order.nice)
     for resource_number, soft, hard in order.limits:
         _attempt("limits", _limit, resource_number, soft, hard)
-    _become(account)
+    _change_account(account)
     if order.umask is not None:
         os.umask(order.umask)
     _attempt("cwd", os.chdir, order.cwd)
@@ -156,9 +185,9 @@ def _attempt(stage: str, call: "Callable[..., object]", *arguments: object) -> N
     try:
         call(*arguments)
     except OSError as error:
-        raise _Failure(stage, error.errno or 0) from None
+        raise Failure(stage, error.errno or 0) from None
     except (ValueError, OverflowError):  # as resource.prlimit says EINVAL
-        raise _Failure(stage, errno.EINVAL) from None
+        raise Failure(stage, errno.EINVAL) from None
 
 
 def _set_autogroup_nice(nice: int) -> None:
@@ -210,7 +239,7 @@ def _account_of(user: str | None, group: str | None) -> _Account:
         entry = pwd.getpwuid(int(user)) if _is_number(user) else pwd.getpwnam(user)
     except KeyError:
         if gid is None or not _is_number(user):
-            raise _Failure("user", errno.ENOENT) from None
+            raise Failure("user", errno.ENOENT) from None
         return _Account(int(user), gid, [gid], {})
     gid = entry.pw_gid if gid is None else gid
     words = (entry.pw_dir, entry.pw_name, entry.pw_name, entry.pw_shell)
@@ -229,14 +258,14 @@ def _gid_of(group: str) -> int:
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
-        raise _Failure("group", errno.ENOENT) from None
+        raise Failure("group", errno.ENOENT) from None
 
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _become(account: _Account) -> None:
+def _change_account(account: _Account) -> None:
     is_our_user = account.uid is None or account.uid == os.getuid()
     is_our_group = account.gid is None or account.gid == os.getgid()
     if account.gid is None or (is_our_user and is_our_group and os.geteuid() != 0):
@@ -258,7 +287,7 @@ def _environment(order: Order, account: _Account) -> dict[bytes, bytes]:
     return account.env | env
 
 
-def _exec(order: Order, env: dict[bytes, bytes]) -> NoReturn:
+def _exec(order: Order, env: dict[bytes, bytes], report: int) -> NoReturn:
     """As execvp(3): the first error that says more than that nothing is there."""
     failures = []
     for executable in order.executables:
@@ -267,4 +296,4 @@ def _exec(order: Order, env: dict[bytes, bytes]) -> NoReturn:
         except OSError as error:
             failures.append(error.errno or 0)
     telling = [number for number in failures if number not in (errno.ENOENT, errno.ENOTDIR)]
-    raise _Failure("exec", (telling or failures[-1:])[0])
+    raise Failure("exec", (telling or failures[-1:])[0])

@@ -15,11 +15,14 @@ ready           the child is up: type, and of a worker that is not ready by bein
 start_failed    the attempt failed: type, reason, and of a worker command (a list); if it was executed also pid, uptime
                 (seconds), tail (last lines of output), ended ("exit 1": what the kernel said) and how ("", or as of
                 stopped when it was not ready in time)
-exited          it ended by itself: type, reason, and of a worker pid, uptime (seconds), tail (last lines of output,
-                [] when the exit was normal)
+exited          it ended, and its supervisor did not ask for that: type, reason, and of a worker pid, uptime (seconds),
+                tail (last lines of output, [] when the exit was normal); if the reason is linked also ended and how,
+                as of stopped
+link_fired      an exit signal reached it over a link: peer (a name), reason (of the first death), trapped (true: it is
+                told, and lives on; false: it is stopped)
 stopping        it is asked to stop: type, and of a worker pid (null: not executed yet), signal. When a worker was not
-                ready in time, start_failed follows, else stopped. Of the root, when the daemon is to end, by: "uid N"
-                (a client of that user), "SIGTERM", "guardian_died", "bug"
+                ready in time start_failed follows, after link_fired that or exited, else stopped. Of the root, when
+                the daemon is to end, by: "uid N" (a client of that user), "SIGTERM", "guardian_died", "bug"
 stopped         it is down, as asked: type, reason ("shutdown" | "killed"), how ("shutdown" | "killed" |
                 "brutal_kill"), and of a worker pid, ended ("exit 0", "signal SIGTERM": what the kernel said)
 restarting      a supervisor decided to restart: child, used, intensity, period (seconds), group (names that restart
@@ -35,6 +38,8 @@ lost_output     output of a worker begins to be lost, as it cannot be written: b
                 reason; told at most once in a second
 journal_failed  the journal cannot be written: reason. Events are kept in memory, while there is room
 journal_resumed it can be written again, and what was kept is written: lost (how many events are not in it)
+bad_message     over its channel a worker says what is no message, or it does not read what it is told: count (so far),
+                reason (of the last one); told at the first, the 10th, the 100th of a life
 daemon_stopped  the tree is down: status (exit status), reason
 
 What follows from an event names it as its cause, directly or through others; an event without a cause came from

@@ -8,7 +8,8 @@ To the worker, on its mailbox:
 
     message   from NAME, body JSON      another worker has sent it
     exit      from NAME, reason REASON  an exit signal: somebody linked has ended, and the worker traps exits
-    down      ref REF, name NAME, pid, reason REASON    a worker that this one monitors has ended: told once.
+    down      ref REF, name NAME, pid, reason REASON    a worker that this one monitors has ended: told once, or,
+                                        with ref null, each time, when `monitors` of the tree file names it.
                                         pid was that of its main process; null, and "noproc", when it did not run
     shutdown                            the stop signal is about to follow
     reply     id ID, and result or error    to the request of that id; error is {"kind": TEXT, "message": TEXT}
@@ -17,9 +18,11 @@ From the worker, on its outbox:
 
     ready                               with ready = "channel": it is
     send        to NAME, body JSON      never mind whether it arrives. With an id ID one is told: result null, or error
-                                        "noproc", or "full" when the mailbox holds all that it may
-    link        id ID, name NAME        result: whether the other one runs; if not, nothing has been linked
-    unlink      id ID, name NAME        result null: from here on no `exit` of it comes
+                                        "noproc", "no_channel" when it has no mailbox (any more), or "full" when that
+                                        holds all that it may
+    link        id ID, name NAME        result: whether it is linked now; false when the other one does not run. Who
+                                        traps exits is told of that by an `exit` "noproc" instead
+    unlink      id ID, name NAME        result true: from here on no `exit` of it comes
     monitor     ref REF, name NAME
     demonitor   ref REF                 no `down` of it is sent any more; one may be on its way
     trap_exits  on BOOL
@@ -41,7 +44,7 @@ _JSON: tuple[type, ...] = (dict, list, str, int, float, bool, type(None))
 TO_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
     "message": {"from": (str,), "body": _JSON},
     "exit": {"from": (str,), "reason": (str,)},
-    "down": {"ref": (int,), "name": (str,), "pid": (int, type(None)), "reason": (str,)},
+    "down": {"ref": (int, type(None)), "name": (str,), "pid": (int, type(None)), "reason": (str,)},
     "shutdown": {},
     "reply": {"id": (int,)},
 }
@@ -59,6 +62,9 @@ FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
 }
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def encode(message: Mapping[str, object]) -> bytes:
     """A line.
 
@@ -66,7 +72,7 @@ def encode(message: Mapping[str, object]) -> bytes:
         TypeError, ValueError: it is not JSON.
         ValueError: the line would be too long.
     """
-    line = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    line = _ENCODER.encode(message).encode() + b"\n"
     if len(line) > MAX_LINE:
         raise ValueError(f"cannot write the message: as JSON it has {len(line)} bytes, at most {MAX_LINE} are possible")
     return line
@@ -79,7 +85,7 @@ def parse(line: bytes, schema: Mapping[str, Mapping[str, tuple[type, ...]]]) -> 
         ValueError: it is none; the text says why.
     """
     try:
-        message = json.loads(line)
+        message = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"cannot read the message: not JSON: {error}") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):

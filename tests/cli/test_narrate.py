@@ -13,7 +13,7 @@ from procsup.cli.paint import coloured
 EVENTS = (
     "daemon_started", "starting", "started", "ready", "start_failed", "exited", "stopping", "stopped", "restarting",
     "gave_up", "escalated", "auto_shutdown", "held", "released", "child_added", "child_removed", "lost_output",
-    "journal_failed", "journal_resumed", "daemon_stopped",
+    "journal_failed", "journal_resumed", "bad_message", "link_fired", "daemon_stopped",
 )  # fmt: skip
 
 
@@ -49,6 +49,30 @@ EXAMPLES: list[tuple[list[dict[str, object]], list[str]]] = [
     ([happened("ready", "k/baker", type="worker")], []),
     ([happened("ready", "k/lab", type="supervisor")], ["lab is up"]),
     ([happened("ready", "k/baker", type="worker", after=1.25)], ["baker is ready after 1.2s"]),
+    (
+        [
+            happened("link_fired", "k/baker", peer="the miller", reason="signal SIGSEGV core", trapped=False),
+            STOPPING,
+            happened(
+                "exited",
+                "k/baker",
+                type="worker",
+                reason="linked the miller signal SIGSEGV core",
+                uptime=9.0,
+                tail=[],
+                how="shutdown",
+                ended="signal SIGTERM",
+            ),
+        ],
+        [
+            "baker is stopped by its link with the miller, which was ended by SIGSEGV, core dumped",
+            "baker stopped (SIGTERM, 12ms)",
+        ],
+    ),
+    (
+        [happened("link_fired", "k/baker", peer="miller", reason="timeout", trapped=True)],
+        ["baker is told of miller, which was not ready in time"],
+    ),
     (
         [
             happened("stopping", "k/baker", type="worker", pid=7, signal="SIGTERM"),
@@ -216,6 +240,10 @@ EXAMPLES: list[tuple[list[dict[str, object]], list[str]]] = [
         ["procsup cannot write the journal: no space left on device (ENOSPC)"],
     ),
     ([happened("journal_resumed", "k", lost=3)], ["procsup writes the journal again; events lost: 3"]),
+    (
+        [happened("bad_message", "k/baker", count=10, reason="cannot read the message: not JSON")],
+        ["baker misuses its channel (10 times so far): cannot read the message: not JSON"],
+    ),
     (
         [happened("daemon_stopped", "", status=70, reason="gave_up")],
         ["procsup the tree is down: the root gave up; exit status 70"],

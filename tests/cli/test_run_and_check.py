@@ -131,6 +131,42 @@ def test_check_shows_the_tree_and_ends_with_0(file: Write, procsup: Run) -> None
     assert lines[-1] == f"{path} can be run"
 
 
+def test_check_says_how_long_a_stop_may_take(file: Write, procsup: Run) -> None:
+    path = file(GOOD)
+    assert "a stop takes at most 5s" in procsup("check", path)[1]
+    assert json.loads(procsup("check", "--json", path)[1])["stop"] == {"seconds": 5.0, "unbounded": []}
+    path = file(GOOD + 'shutdown = "infinity"\n')
+    assert "a stop may take for ever: shutdown = 'infinity' of kingdom/baker" in procsup("check", path)[1]
+    assert json.loads(procsup("check", "--json", path)[1])["stop"] == {"seconds": None, "unbounded": ["kingdom/baker"]}
+
+
+def test_check_warns_of_a_unit_that_does_not_wait_so_long(file: Write, procsup: Run, tmp_path: Path) -> None:
+    path, unit = file(GOOD), tmp_path / "p.service"
+    unit.write_text("[Service]\nKillMode=mixed\nTimeoutStopSec=4\n")
+    status, out, _ = procsup("check", "--unit", str(unit), path)
+    assert status == 0
+    assert f"{unit} waits 4s (TimeoutStopSec)\n" in out
+    assert f"{unit}:3: warning: Service.TimeoutStopSec: the tree may need longer" in out
+    assert procsup("check", "--strict", "--unit", str(unit), path)[0] == 78
+    found = json.loads(procsup("check", "--json", "--unit", str(unit), path)[1])
+    assert found["unit"] == {"file": str(unit), "timeout_stop": 4.0, "is_too_short": True, "hears_the_daemon": False}
+    assert [warning["path"] for warning in found["warnings"]] == ["Service.TimeoutStopSec"]
+
+
+def test_check_says_that_a_daemon_which_is_heard_asks_for_more(file: Write, procsup: Run, tmp_path: Path) -> None:
+    unit = tmp_path / "p.service"
+    unit.write_text("[Service]\nKillMode=mixed\nNotifyAccess=all\nTimeoutStopSec=4\n")
+    status, out, _ = procsup("check", "--strict", "--unit", str(unit), file(GOOD))
+    assert status == 0
+    assert f"{unit} waits 4s (TimeoutStopSec); longer as long as the daemon asks for it" in out
+
+
+def test_check_with_a_unit_that_is_not_there_is_a_usage_error(file: Write, procsup: Run) -> None:
+    status, _, err = procsup("check", "--unit", "/no/such.service", file(GOOD))
+    assert status == 2
+    assert "cannot read the unit '/no/such.service': No such file or directory" in err
+
+
 def test_check_shows_warnings_which_strict_makes_errors(file: Write, procsup: Run) -> None:
     path = file(WARNED)
     status, out, _ = procsup("check", path)

@@ -71,6 +71,8 @@ def test_a_supervisor_of_which_the_file_says_nothing_has_the_defaults_of_the_spe
         ('stop_signal = "SIGKILL"', "stop_signal", "SIGKILL"),
         ('stop_signal = "IOT"', "stop_signal", "SIGABRT"),
         ('stop_signal = "RTMIN+3"', "stop_signal", f"SIG{signal.SIGRTMIN + 3}"),
+        ('start_timeout = "2m"', "start_timeout", 120.0),
+        ('start_timeout = "infinity"', "start_timeout", "infinity"),
         ("normal_exits = []", "normal_exits", frozenset()),
         ('normal_exits = [0, 255, "TERM", "SIGINT"]', "normal_exits", frozenset({0, 255, "SIGTERM", "SIGINT"})),
     ],
@@ -197,6 +199,10 @@ def test_file_of_the_configuration_is_absolute(folder: Folder, monkeypatch: pyte
         (f"shutdown = {'9' * 400}", "shutdown", ["longer than a year", "a very large number"]),
         ("shutdown = [5]", "shutdown", ["not a duration", "[5]"]),
         ("shutdown = 07:32:00", "shutdown", ["not a duration", "07:32:00"]),
+        ("start_timeout = 0", "start_timeout", ["a start_timeout of no time", "above 0"]),
+        ('start_timeout = "brutal_kill"', "start_timeout", ["not a duration", "or 'infinity'"]),
+        ('start_timeout = "infinty"', "start_timeout", ["did you mean 'infinity'?"]),
+        ("start_timeout = inf", "start_timeout", ["write 'infinity'"]),
         # signals
         ('stop_signal = "SIGTREM"', "stop_signal", ["no signal of this platform", "did you mean 'SIGTERM'?"]),
         ('stop_signal = "term"', "stop_signal", ["did you mean 'SIGTERM'?"]),
@@ -215,6 +221,8 @@ def test_file_of_the_configuration_is_absolute(folder: Folder, monkeypatch: pyte
         # yes or no
         ('significant = "true"', "significant", ["true or false, without quotes"]),
         ("inherit_env = 1", "inherit_env", ["neither true nor false", "1"]),
+        ('trap_exits = "yes"', "trap_exits", ["neither true nor false"]),
+        ("channel = 1", "channel", ["neither true nor false"]),
         # the environment
         ('env = "A=1"', "env", ["not a table", "{ NAME = 'value' }"]),
         ("env = { PORT = 80 }", "env.PORT", ["not a string", "write '80' in quotes"]),
@@ -254,9 +262,9 @@ def test_file_of_the_configuration_is_absolute(folder: Folder, monkeypatch: pyte
         ("nice = true", "nice", ["no nice value", "true"]),
         ("nice = 1.0", "nice", ["no nice value"]),
         # keys
-        ('comand = "x"', "comand", ["unknown key", "one of command, cwd", "did you mean 'command'?"]),
-        ('links = ["x"]', "links", ["unknown key"]),
-        ('target = "a:b"', "target", ["unknown key"]),
+        ('comand = "x"', "comand", ["unknown key", "one of command, target", "did you mean 'command'?"]),
+        ('target = "a:b"', "target", ["both a command and a target"]),
+        ("args = [1]", "args", ["no target for these arguments"]),
         ('"odd key" = 1', '"odd key"', ["unknown key"]),
         ('"" = 1', '""', ["unknown key"]),
         ('[worker.api.x]\ncommand = "x"', "x", ["unknown key", '[worker."api.x"]']),

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from procsup.config.complaint import Complaint, ConfigError
 from procsup.config.render import as_json, complaint_text, json_text, tree_lines
 from tests.config.conftest import Folder
@@ -105,6 +107,8 @@ def test_json_of_a_good_configuration(folder: Folder) -> None:
         "type": "worker",
         "name": "right",
         "command": ["echo", "a\nb\x1b[31m"],
+        "target": None,
+        "args": None,
         "cwd": str(folder.path),
         "env": ["A", "TOKEN"],
         "inherit_env": True,
@@ -122,7 +126,46 @@ def test_json_of_a_good_configuration(folder: Folder) -> None:
         "shutdown": "infinity",
         "stop_signal": "SIGTERM",
         "normal_exits": [0, 3, "SIGTERM"],
+        "ready": "exec",
+        "start_timeout": 60.0,
+        "links": [],
+        "monitors": [],
+        "trap_exits": False,
+        "channel": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ('"exec"', "exec"),
+        ('"notify"', "notify"),
+        ('"channel"', "channel"),
+        ("{ fd = 5 }", {"fd": 5}),
+        ('{ tcp = "[::1]:80" }', {"tcp": "[::1]:80"}),
+        ('{ http = "http://localhost?a" }', {"http": "http://localhost:80/?a"}),
+        ('{ command = ["true"] }', {"command": ["true"]}),
+        ('{ line = "up$" }', {"line": "up$"}),
+        ('{ after = "2s" }', {"after": 2.0}),
+    ],
+)
+def test_json_of_every_way_to_be_ready(folder: Folder, written: str, shown: object) -> None:
+    config = folder.load(f'[worker.a]\ncommand = "a"\nready = {written}\n')
+    tree = json.loads(json_text(as_json("tree.toml", config)["tree"]))
+    assert tree["children"][0]["ready"] == shown
+    assert tree["children"][0]["channel"] == (written == '"channel"')
+
+
+def test_json_of_what_ties_a_worker_to_others(folder: Folder) -> None:
+    config = folder.load(
+        '[worker.a]\ncommand = "a"\nlinks = ["b"]\nmonitors = ["c", "b"]\ntrap_exits = true\n'
+        'start_timeout = "infinity"\n[worker.b]\ncommand = "b"\n[worker.c]\ncommand = "c"\n'
+    )
+    worker = json.loads(json_text(as_json("tree.toml", config)["tree"]))["children"][0]
+    ties = {key: worker[key] for key in ("links", "monitors", "trap_exits", "channel", "start_timeout")}
+    assert ties == {
+        "links": ["b"], "monitors": ["c", "b"], "trap_exits": True, "channel": True, "start_timeout": "infinity",
+    }  # fmt: skip
 
 
 def test_json_of_a_bad_configuration() -> None:
@@ -133,6 +176,8 @@ def test_json_of_a_bad_configuration() -> None:
         "ok": False,
         "file": "t.toml",
         "tree": None,
+        "stop": None,
+        "unit": None,
         "errors": [
             {"file": "t.toml", "line": 3, "path": "w", "problem": "bad", "found": "x", "expected": "y", "hint": "z"}
         ],

@@ -103,6 +103,36 @@ def test_restart_cycle_that_fits_the_limit_is_not_warned_of(folder: Folder, text
     assert folder.warnings(text) == []
 
 
+def attempts(limits: str, *lines: str) -> str:
+    keys = "\n".join(lines)
+    return f'[supervisor.top]\nchildren = ["a"]\n{limits}\n[worker.a]\ncommand = "x"\n{keys}\n'
+
+
+@pytest.mark.parametrize("limits", ["", 'strategy = "one_for_all"'])
+def test_attempts_that_take_longer_than_the_limit_allows_are_warned_of(folder: Folder, limits: str) -> None:
+    (warning,) = folder.warnings(attempts(limits, 'ready = "notify"', 'start_timeout = "10s"'))
+
+    assert warning.path == "worker.a.start_timeout"
+    assert_says(warning, ["'a'", "for ever", "'top', 3 restarts in 5s", "10s", "at least '30s'"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(attempts("", 'ready = "notify"'), id="defaults never warn"),
+        pytest.param(attempts("", 'start_timeout = "10s"'), id="ready at exec"),
+        pytest.param(attempts("", 'ready = "notify"', 'start_timeout = "infinity"'), id="waits for ever instead"),
+        pytest.param(attempts("intensity = 0", 'ready = "notify"', "start_timeout = 10"), id="intensity 0"),
+        pytest.param(attempts('period = "30s"', 'ready = "notify"', "start_timeout = 10"), id="exactly"),
+        pytest.param(
+            attempts("", 'ready = "notify"', "start_timeout = 10", 'restart = "temporary"'), id="never restarted"
+        ),
+    ],
+)
+def test_attempts_that_the_limit_ends_are_not_warned_of(folder: Folder, text: str) -> None:
+    assert folder.warnings(text) == []
+
+
 def test_sibling_that_is_a_supervisor_takes_as_long_as_its_children_one_after_another(folder: Folder) -> None:
     text = """
         [supervisor.top]

@@ -14,15 +14,22 @@
     9. Only an exit, a failed restart or an escalation enters the restart window, and each of them once.
    10. Every record is caused by one that can lead to it, as CAUSES says.
    11. A worker is ready once it was executed, if that is enough, and else never before BecameReady of that life.
+   12. An exit signal strikes a life at most once, and not after its stop began or its main process ended.
+   13. Nothing is told to a life before Started, nor when its main process had ended before this batch, nor to one
+       without a channel. A Down with a ref comes at most once for each monitor, and an Answer at once for each request
+       with an id.
+   14. The tally of workers is what a count finds.
 
-`check_quiescent` checks the tree when nothing is left to happen: no child is on its way, nothing is left to decide.
+`check_quiescent` checks the tree when nothing is left to happen: no child is on its way, nothing is left to decide,
+ties are those of lives that run and stand on both sides, and workers that run are linked if a spec says so.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from procsup.core.actions import Action, Cancel, End, Record, Reply, Signal, Spawn
+from procsup.core.actions import Action, Cancel, End, Record, Reply, Retract, Signal, Spawn, Tell
 from procsup.core.calls import (
     Call,
     DeleteChild,
@@ -35,12 +42,15 @@ from procsup.core.calls import (
     Stop,
     TerminateChild,
 )
-from procsup.core.child import State
-from procsup.core.events import BecameReady, Called, Emptied, Event, Exited, SpawnFailed, Started
+from procsup.core.child import Child, State
+from procsup.core.events import BecameReady, Called, Emptied, Event, Exited, Requested, SpawnFailed, Started
+from procsup.core.messages import Answer, Down, RequestId
 from procsup.core.node import Node
 from procsup.core.readiness import is_ready_at_exec
+from procsup.core.requests import Monitor, Request, Unlink
 from procsup.core.spec import WorkerSpec
 from procsup.core.supervisor import Supervisor
+from tests.core.trees import paths
 
 SETTLED = frozenset({State.DOWN, State.RUNNING})
 NOT_OBEYED = frozenset({Refusal.NOPROC, Refusal.UNKNOWN, Refusal.ROOT})
@@ -50,7 +60,7 @@ CAUSES: dict[str, set[str | None]] = {
     "started": {"starting", "stopping"},
     "ready": {"starting", "started"},
     "start_failed": {"starting", "started", "stopping", "start_failed"},
-    "exited": {None, "gave_up", "auto_shutdown"},
+    "exited": {None, "gave_up", "auto_shutdown", "stopping"},
     "stopping": {
         None,
         "starting",
@@ -62,15 +72,18 @@ CAUSES: dict[str, set[str | None]] = {
         "start_failed",
         "held",
         "reloaded",
+        "link_fired",
     },
     "stopped": {"stopping", "started"},
     "restarting": {"exited", "start_failed", "escalated"},
     "gave_up": {"exited", "start_failed", "escalated"},
     "escalated": {"exited"},
     "auto_shutdown": {"exited", "escalated"},
+    "link_fired": {"exited", "stopped", "start_failed", "link_fired"},
     "held": {None},
     "released": {None},
     "lost_output": {None},
+    "bad_message": {None},
     "child_added": {None, "reloaded"},
     "reloaded": {None},
     "daemon_started": {None},
@@ -92,6 +105,10 @@ class Life:
     started: bool = False
     said_ready: bool = False
     killed: bool = False
+    stopping: bool = False
+    struck: bool = False
+    ended: bool = False
+    """Its main process."""
     gone: bool = False
 
 
@@ -119,11 +136,19 @@ class Invariants:
         self._up: dict[str, int] = {}
         self._starting: dict[str, Record] = {}
         self._counted: set[int] = set()
+        self._just_ended: set[int] = set()
+        self._monitors: Counter[tuple[int, int]] = Counter()
+        self._requests: set[tuple[int, RequestId]] = set()
+        self._unlinked: set[tuple[int, str]] = set()
+        """By which life, from which name."""
+        self._places: dict[str, set[str]] = {}
+        """The paths at which a child of this name was seen."""
+        self._see(node.root)
         self.end: End | None = None
 
     def check(self, events: Iterable[Event], actions: Iterable[Action]) -> None:
         """One batch: its events, and the actions that answered it."""
-        self._overtaken, self._not_obeyed = {}, set()
+        self._overtaken, self._not_obeyed, self._just_ended = {}, set(), set()
         for event in events:
             self._learn(event)
         for action in actions:
@@ -131,8 +156,21 @@ class Invariants:
         for ref, question in self._questions.items():
             if self._overtaken.get(ref, set()) - self._not_obeyed:
                 raise Violation(f"{question} was overtaken and is not answered")
+        if self._requests:
+            raise Violation(f"not answered: {self._requests}")
         if self.end is not None and self._questions:
             raise Violation(f"not answered at the end: {self._questions}")
+        self._check_tally()
+
+    def _check_tally(self) -> None:
+        workers = [child for child in self._node.children() if child.supervisor is None]
+        tally = self._node.tally
+        counted = {state: [child for child in workers if child.state is state] for state in State}
+        if (tally.workers, tally.up) != (len(workers), len(counted.pop(State.RUNNING))):
+            raise Violation(f"{tally.up} of {tally.workers} are said to be up, of {workers}")
+        for state, those in counted.items():
+            if set(tally.others(state)) != set(those):
+                raise Violation(f"{list(tally.others(state))} are said to be {state.value}, of {workers}")
 
     def check_quiescent(self) -> None:
         """Nothing is left to happen."""
@@ -143,6 +181,8 @@ class Invariants:
                 raise Violation(f"{child!r}: the records say {'held' if child.path in self._held else 'released'}")
             if child.state is State.RUNNING and child.supervisor is not None:
                 self._check_idle(child.supervisor)
+            self._check_ties(child)
+            self._check_declared_links(child)
         if self._questions:
             raise Violation(f"nobody will answer {self._questions}")
 
@@ -156,9 +196,41 @@ class Invariants:
         if active != supervisor.active_significant:
             raise Violation(f"{supervisor.child!r} counts {supervisor.active_significant} of {active} significant")
 
+    def _check_ties(self, child: Child) -> None:
+        ties = child.ties
+        if ties is None:
+            return
+        if child.state is not State.RUNNING:
+            raise Violation(f"{child!r} has ties, and does not run")
+        for other in ties.linked:
+            if other.ties is None or child not in other.ties.linked:
+                raise Violation(f"{child!r} is linked with {other!r}, which does not know")
+        for ref, other in ties.monitors.items():
+            if other.ties is None or (child, ref) not in other.ties.watchers:
+                raise Violation(f"{child!r} watches {other!r}, which does not know")
+        for other, ref in ties.watchers:
+            if other.ties is None or other.ties.monitors.get(ref) is not child:
+                raise Violation(f"{child!r} is watched by {other!r}, which does not know")
+
+    def _check_declared_links(self, child: Child) -> None:
+        """Unless one of the two wanted otherwise, or did not know which of two namesakes is meant."""
+        if not isinstance(child.spec, WorkerSpec) or child.state is not State.RUNNING:
+            return
+        for name in child.spec.bonds.links:
+            other = self._node.named(name)
+            if other is None or other is child or other.supervisor is not None or other.state is not State.RUNNING:
+                continue
+            is_unlinked = (child.life, name) in self._unlinked or (other.life, child.name) in self._unlinked
+            is_known = len(self._places[name]) == len(self._places[child.name]) == 1
+            if is_known and not is_unlinked and (child.ties is None or other not in child.ties.linked):
+                raise Violation(f"{child!r} and {other!r} run, and are not linked")
+
     # Events
 
     def _learn(self, event: Event) -> None:
+        if isinstance(event, Exited):
+            self._lives[event.life].ended = True
+            self._just_ended.add(event.life)
         match event:
             case Started(life=life):
                 self._lives[life].started = True
@@ -169,8 +241,19 @@ class Invariants:
                 del self._living[self._lives[life].path]
             case Called(ref=ref, call=call):
                 self._ask(ref, call)
+            case Requested(life=number, id=request_id, request=request):
+                self._request(number, request_id, request)
             case _:
                 pass
+
+    def _request(self, number: int, request_id: RequestId | None, request: Request) -> None:
+        if self._lives[number].started and not self._lives[number].ended:
+            if isinstance(request, Monitor):
+                self._monitors[number, request.ref] += 1
+            if isinstance(request, Unlink):
+                self._unlinked.add((number, request.name))
+            if request_id is not None:
+                self._requests.add((number, request_id))
 
     def _ask(self, ref: int, call: Call) -> None:
         if isinstance(call, TerminateChild):
@@ -194,6 +277,10 @@ class Invariants:
                 self._signal(action)
             case Record():
                 self._record(action)
+            case Tell():
+                self._tell(action)
+            case Retract():
+                pass
             case Reply():
                 self._reply(action)
             case End():
@@ -229,6 +316,26 @@ class Invariants:
             raise Violation(f"{signal} to {life.path}: it was killed already")
         life.killed = signal.signal == "SIGKILL"
 
+    def _tell(self, tell: Tell) -> None:
+        life = self._lives[tell.life]
+        if not life.started or (life.ended and tell.life not in self._just_ended) or not life.spec.has_channel:
+            raise Violation(f"{tell} to {life}")
+        match tell.message:
+            case Down(ref=int(ref)):
+                self._monitors[tell.life, ref] -= 1
+                if self._monitors[tell.life, ref] < 0:
+                    raise Violation(f"{tell}: nobody asked, or it was told before")
+            case Answer(id=request_id):
+                self._requests.remove((tell.life, request_id))
+            case _:
+                pass
+
+    def _strike(self, record: Record) -> None:
+        life = self._lives[self._spawned[record.path]]
+        if life.struck or life.stopping or life.ended or not life.started:
+            raise Violation(f"{record}: it cannot receive it, {life}")
+        life.struck = not record.details["trapped"]
+
     def _record(self, record: Record) -> None:
         if record.seq != len(self._records) + 1:
             raise Violation(f"{record}: the last seq was {len(self._records)}")
@@ -236,6 +343,9 @@ class Invariants:
             raise Violation(f"{record}: the cause is no earlier record")
         cause = None if record.cause is None else self._records[record.cause - 1]
         led = None if cause is None else cause.event
+        is_linked = str(record.details.get("reason")).startswith("linked ")
+        if record.event == "exited" and (led == "stopping") is not is_linked:
+            raise Violation(f"{record}: {cause} cannot lead to it")
         if record.event in CAUSES and led not in CAUSES[record.event]:
             raise Violation(f"{record}: {cause} cannot lead to it")
         self._records.append(record)
@@ -245,18 +355,29 @@ class Invariants:
             case "released":
                 self._held.discard(record.path)
             case "child_added" | "child_removed":
+                added = self._node.child(record.path)
+                if added is not None:
+                    self._see(added)
                 self._held = {path for path in self._held if not _is_in(path, record.path)}
             case "starting":
                 self._starting[record.path] = record
             case "ready":
                 self._check_ready(record)
                 self._up[record.path] = record.seq
+            case "link_fired":
+                self._strike(record)
             case "exited" | "stopping" | "stopped" | "start_failed":
                 self._up.pop(record.path, None)
+                if record.event == "stopping" and record.details["type"] == "worker":
+                    self._lives[self._spawned[record.path]].stopping = True
             case "restarting" | "gave_up":
                 self._count(record)
             case _:
                 pass
+
+    def _see(self, top: Child) -> None:
+        for path in paths(top.spec, top.path.removesuffix(top.name)):
+            self._places.setdefault(path.rpartition("/")[2], set()).add(path)
 
     def _check_ready(self, record: Record) -> None:
         if record.details["type"] == "worker":

@@ -22,10 +22,20 @@ from procsup.core.calls import (
     TerminateChild,
 )
 from procsup.core.child import State
-from procsup.core.events import Event, Exited, ShutdownRequested, TimePassed
+from procsup.core.events import Event, Exited, Requested, ShutdownRequested, TimePassed
 from procsup.core.readiness import AT_EXEC, Notify, Ready
 from procsup.core.reason import ExitCode, KilledBySignal, WorkerExit
-from procsup.core.spec import AutoShutdown, ChildSpec, Shutdown, StartTimeout, SupervisorSpec, WorkerSpec
+from procsup.core.requests import Demonitor, Link, Monitor, Request, TrapExits, Unlink
+from procsup.core.spec import (
+    UNBOUND,
+    AutoShutdown,
+    Bonds,
+    ChildSpec,
+    Shutdown,
+    StartTimeout,
+    SupervisorSpec,
+    WorkerSpec,
+)
 from procsup.core.spec import Restart as RestartType
 from procsup.core.spec import Strategy as RestartStrategy
 from tests.core.trees import OTHER_PROGRAM, PROGRAM, paths
@@ -122,12 +132,21 @@ class ReloadTree:
 
 
 @dataclass(frozen=True, slots=True)
+class Ask:
+    """A worker asks something of the core. `is_wanted`: and wants to know what comes of it."""
+
+    choice: int
+    request: Request
+    is_wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ShutDown:
     pass
 
 
 Step = (
-    Answer | AnswerAll | Settle | Die | WaitEnds | RestDies | Pass | Command | ChildCall | AddChild | ReloadTree
+    Answer | AnswerAll | Settle | Die | WaitEnds | RestDies | Pass | Command | ChildCall | AddChild | ReloadTree | Ask
     | ShutDown
 )  # fmt: skip
 
@@ -263,6 +282,11 @@ class RandomWorld(World):
             case ReloadTree(tree=tree):
                 self.known.extend(path for path in paths(tree) if path not in self.known)
                 self._batch_call(Reload(tree))
+            case Ask(choice=choice, request=request, is_wanted=is_wanted):
+                speakers = [p for p in self.processes.values() if p.can_ask]
+                if speakers:
+                    life = speakers[choice % len(speakers)].life
+                    self._batch.append(Requested(life, len(self._batch) if is_wanted else None, request))
             case ShutDown():
                 self._batch.append(ShutdownRequested())
             case _:
@@ -309,6 +333,9 @@ START_TIMEOUTS: st.SearchStrategy[StartTimeout] = st.sampled_from([60.0, 1.0, "i
 FATES = st.sampled_from(
     [*[GOOD] * 6, FAILS, STUBBORN, LEAVES_REST, LEAVES_STUBBORN_REST, SLOW, HANGS, SLOW_AND_STUBBORN]
 )
+SOME_NAMES = st.lists(st.sampled_from("abcd"), max_size=2).map(tuple)
+NO_BONDS = st.just(UNBOUND)
+BONDS = NO_BONDS | st.builds(Bonds, SOME_NAMES, SOME_NAMES, st.booleans(), st.booleans())
 AUTO_SHUTDOWNS = st.sampled_from([AutoShutdown.NEVER, AutoShutdown.NEVER, *AutoShutdown])
 PEACEFUL_FATES = st.sampled_from([GOOD, STUBBORN, LEAVES_REST, LEAVES_STUBBORN_REST])
 # The first few more often: two commands should meet at one child.
@@ -317,15 +344,19 @@ SOME = st.lists(CHOICES, min_size=1, max_size=4).map(tuple)
 
 
 @st.composite
-def child_specs(draw: st.DrawFn, name: str, auto_shutdown: AutoShutdown, depth: int) -> ChildSpec:
+def child_specs(
+    draw: st.DrawFn, name: str, auto_shutdown: AutoShutdown, depth: int, bonds: st.SearchStrategy[Bonds] = BONDS
+) -> ChildSpec:
     restart = draw(st.sampled_from(RestartType))
     can_signify = auto_shutdown is not AutoShutdown.NEVER and restart is not RestartType.PERMANENT
     significant = can_signify and draw(st.booleans())
     if depth > 0 and draw(st.integers(0, 2)) == 2:
-        return draw(supervisor_specs(name, depth, restart, significant))
+        return draw(supervisor_specs(name, depth, restart, significant, bonds))
     ready, timeout = draw(READINESS), draw(START_TIMEOUTS)
     program = draw(st.sampled_from([PROGRAM, PROGRAM, PROGRAM, OTHER_PROGRAM]))
-    return WorkerSpec(name, program, restart, significant, draw(SHUTDOWNS), ready=ready, start_timeout=timeout)
+    return WorkerSpec(
+        name, program, restart, significant, draw(SHUTDOWNS), ready=ready, start_timeout=timeout, bonds=draw(bonds)
+    )
 
 
 @st.composite
@@ -335,12 +366,13 @@ def supervisor_specs(
     depth: int = 3,
     restart: RestartType = RestartType.PERMANENT,
     significant: bool = False,
+    bonds: st.SearchStrategy[Bonds] = BONDS,
 ) -> SupervisorSpec:
     auto_shutdown = draw(AUTO_SHUTDOWNS)
     names = "abcd"[: draw(st.sampled_from([3, 2, 1, 4, 0]))]
     return SupervisorSpec(
         name,
-        tuple(draw(child_specs(child, auto_shutdown, depth - 1)) for child in names),
+        tuple(draw(child_specs(child, auto_shutdown, depth - 1, bonds)) for child in names),
         draw(st.sampled_from(RestartStrategy)),
         draw(st.sampled_from([2, 3, 1, 0])),
         draw(DURATIONS),
@@ -371,6 +403,16 @@ CHILD_CALLS: st.SearchStrategy[Step] = st.one_of(
     st.builds(ChildCall, st.sampled_from([TerminateChild, RestartChild, DeleteChild]), CHOICES, st.booleans()),
     st.builds(AddChild, CHOICES, added_specs()),
 )
+NAMES = st.sampled_from(["a", "b", "c", "d", "nobody"])
+REFS = st.integers(0, 3)
+REQUESTS: st.SearchStrategy[Request] = st.one_of(
+    st.builds(Link, NAMES),
+    st.builds(Unlink, NAMES),
+    st.builds(Monitor, NAMES, REFS),
+    st.builds(Demonitor, REFS, st.booleans()),
+    st.builds(TrapExits, st.booleans()),
+)
+ASKING: st.SearchStrategy[Step] = st.builds(Ask, CHOICES, REQUESTS, st.booleans())
 RELOADS: st.SearchStrategy[Step] = st.builds(ReloadTree, supervisor_specs())
 SHUT_DOWN: st.SearchStrategy[Step] = st.sampled_from([*[Settle()] * 9, ShutDown()])
 
@@ -379,12 +421,13 @@ def runs(
     *kinds: st.SearchStrategy[Step],
     world: st.SearchStrategy[Step] = WORLD_STEPS,
     fates: st.SearchStrategy[Fate] = FATES,
+    bonds: st.SearchStrategy[Bonds] = BONDS,
 ) -> st.SearchStrategy[Run]:
     """Runs of the world's own steps and steps of these kinds."""
     steps = st.lists(st.tuples(st.one_of(world, *kinds), st.booleans()), max_size=10)
     return st.builds(
         Run,
-        supervisor_specs(),
+        supervisor_specs(bonds=bonds),
         st.lists(fates, min_size=1, max_size=12).map(tuple),
         st.lists(steps, min_size=4, max_size=20).map(lambda parts: tuple(step for part in parts for step in part)),
         st.sampled_from([True, True, True, False]),

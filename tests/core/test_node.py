@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from procsup.core.calls import TerminateChild
-from procsup.core.events import OutputLost
+from procsup.core.events import Garbled, OutputLost
 from tests.core.trees import one_for_one, worker
 from tests.core.world import NORMAL, World
 
@@ -71,6 +71,23 @@ def test_lost_output_is_recorded_and_is_no_cause_of_anything() -> None:
     assert dict(world.record_of("lost_output", "a").details) == {"bytes": 4096, "reason": "ENOSPC"}
     world.kill("a")
     assert world.record_of("exited", "a").cause is None
+
+
+def test_a_bad_message_is_recorded_and_is_no_cause_of_anything() -> None:
+    world = World(one_for_one("root", "a")).boot()
+    world.happen(Garbled(world.child("a").life, 10, "not JSON"))
+    assert dict(world.record_of("bad_message", "a").details) == {"count": 10, "reason": "not JSON"}
+    world.kill("a")
+    assert world.record_of("exited", "a").cause is None
+
+
+def test_whoever_has_a_process_is_reachable() -> None:
+    world = World(one_for_one("root", one_for_one("s", "a"))).boot()
+    assert world.node.reachable("a") is world.child("a")
+    assert world.node.reachable("s") is None
+    assert world.node.reachable("nobody") is None
+    world.terminate_child("a")
+    assert world.node.reachable("a") is None
 
 
 def test_pids_and_last_words_are_those_that_the_world_told() -> None:

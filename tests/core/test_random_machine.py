@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from procsup.core.calls import Restart, Start, Stop
-from procsup.core.events import ShutdownRequested, TimePassed
+from procsup.core.events import Requested, ShutdownRequested, TimePassed
 from procsup.core.reason import WorkerExit
+from procsup.core.requests import Request
 from procsup.core.spec import SupervisorSpec
-from tests.core.runs import ENDS, FATES, RandomWorld, Run, supervisor_specs
+from tests.core.runs import ENDS, FATES, REQUESTS, RandomWorld, Run, supervisor_specs
 from tests.core.world import BOOTED, Fate
 
 
@@ -48,6 +49,12 @@ class Daemon(RuleBasedStateMachine):
     @rule()
     def a_wait_is_over(self) -> None:
         self.world.wait_is_over(next(process for process in self.world.processes.values() if process.is_waiting))
+
+    @precondition(lambda self: any(process.can_ask for process in self.world.processes.values()))
+    @rule(data=st.data(), request=REQUESTS)
+    def a_worker_asks(self, data: st.DataObject, request: Request) -> None:
+        process = data.draw(st.sampled_from([p for p in self.world.processes.values() if p.can_ask]))
+        self.world.handle([Requested(process.life, 1, request)])
 
     @precondition(lambda self: self.world.node.next_deadline() is not None)
     @rule()

@@ -16,8 +16,10 @@ from procsup.core.reload import plan
 from procsup.core.spec import ChildSpec, SupervisorSpec
 from procsup.core.spec import Restart as RestartType
 from tests.core.runs import (
+    ASKING,
     CHILD_CALLS,
     COMMANDS,
+    NO_BONDS,
     PEACEFUL_FATES,
     PEACEFUL_STEPS,
     RELOADS,
@@ -31,7 +33,7 @@ from tests.core.runs import (
 )
 from tests.core.trees import paths
 
-EVERYTHING = runs(COMMANDS, CHILD_CALLS, RELOADS, SHUT_DOWN)
+EVERYTHING = runs(COMMANDS, CHILD_CALLS, RELOADS, ASKING, SHUT_DOWN)
 
 
 @given(runs())
@@ -41,6 +43,11 @@ def test_deaths_and_failed_starts_break_no_law(run: Run) -> None:
 
 @given(runs(COMMANDS))
 def test_commands_break_no_law(run: Run) -> None:
+    play(run).finish()
+
+
+@given(runs(ASKING))
+def test_requests_of_workers_break_no_law(run: Run) -> None:
     play(run).finish()
 
 
@@ -86,7 +93,7 @@ def test_every_permanent_child_of_a_running_supervisor_runs_unless_an_operator_i
             assert child.state is State.RUNNING or isinstance(child.last_exit, StartFailure)
 
 
-@given(runs(COMMANDS, world=PEACEFUL_STEPS, fates=PEACEFUL_FATES))
+@given(runs(COMMANDS, world=PEACEFUL_STEPS, fates=PEACEFUL_FATES, bonds=NO_BONDS))
 def test_commands_alone_never_enter_a_window(run: Run) -> None:
     world = play(run)
     assert not {"restarting", "gave_up", "escalated"} & {record.event for record in world.records}

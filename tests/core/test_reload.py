@@ -7,7 +7,7 @@ import pytest
 from procsup.core.calls import Refusal, Reload
 from procsup.core.child import State
 from procsup.core.reload import Fate, plan
-from procsup.core.spec import LogSettings, SupervisorSpec, WorkerSpec
+from procsup.core.spec import Bonds, LogSettings, SupervisorSpec, WorkerSpec
 from tests.core.trees import BY_STRATEGY, OTHER_PROGRAM, PROGRAM, one_for_all, one_for_one, rest_for_one, worker
 from tests.core.world import FAILS, GOOD, NORMAL, SLOW, STUBBORN, Outcome, World
 
@@ -235,6 +235,23 @@ def test_supervisor_that_gives_up_meanwhile_begins_again_with_the_new_children()
     world.settle()
     assert world.answer(ref) == "ok"
     assert sorted(world.up()) == ["x", "z"]
+
+
+def test_links_change_in_place() -> None:
+    a, b = worker("a", "temporary"), worker("b", "temporary")
+    world = World(one_for_one("root", replace(a, bonds=Bonds(links=("b",))), b, "c")).boot()
+    pids = [world.child(name).pid for name in "abc"]
+    assert reload(world, one_for_one("root", replace(a, bonds=Bonds(links=("c",))), b, "c")) == "ok"
+    assert [world.child(name).pid for name in "abc"] == pids
+    world.kill("a")
+    assert world.up() == ["b", "c"]
+    assert world.starts("c") == 2
+
+
+def test_worker_that_gets_a_channel_is_restarted() -> None:
+    world = World(one_for_one("root", "a", "b")).boot()
+    after = one_for_one("root", replace(worker("a"), bonds=Bonds(monitors=("b",))), "b")
+    assert fates(world, after) == {"a": "restart"}
 
 
 def test_reload_while_the_tree_stops_is_refused() -> None:

@@ -22,10 +22,11 @@ from procsup.core.calls import (
     Stop,
     TerminateChild,
 )
-from procsup.core.events import Called, Event, Exited, ShutdownRequested, Started, TimePassed
+from procsup.core.events import Called, Event, Exited, Requested, ShutdownRequested, Started, TimePassed
 from procsup.core.node import Node
 from procsup.core.reason import ExitCode, KilledBySignal
-from procsup.core.spec import Strategy
+from procsup.core.requests import Link, Monitor
+from procsup.core.spec import Bonds, Strategy
 from procsup.core.view import which_children
 from tests.core.trees import supervisor, worker
 from tests.core.world import BOOTED
@@ -169,6 +170,16 @@ def test_work_does_not_depend_on_the_number_of_siblings(
     in_few = instructions(happens, few, names[0])
     in_many = instructions(happens, many, names[1])
     assert abs(in_many - in_few) <= SLACK, f"{in_few} instructions among {FEW}, {in_many} among {MANY}"
+
+
+def test_death_of_one_with_ties_costs_the_same_among_any_number() -> None:
+    work = []
+    for size in (FEW, MANY):
+        machine = Machine(size, bonds=Bonds(channel=True)).booted()
+        machine.run(Requested(machine.life("w1"), None, Link("w0")))
+        machine.run(Requested(machine.life("w2"), None, Monitor("w0", 1)))
+        work.append(instructions(machine.run, Exited(machine.life("w0"), ExitCode(1))))
+    assert abs(work[1] - work[0]) <= SLACK, work
 
 
 def test_end_of_a_significant_child_does_not_look_at_the_others() -> None:

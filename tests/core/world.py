@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from procsup.core.actions import Action, Cancel, End, Record, Reply, Signal, Spawn
+from procsup.core.actions import Action, Cancel, End, Record, Reply, Retract, Signal, Spawn, Tell
 from procsup.core.calls import (
     Call,
     DeleteChild,
@@ -34,14 +34,17 @@ from procsup.core.events import (
     Emptied,
     Event,
     Exited,
+    Requested,
     ShutdownRequested,
     SpawnFailed,
     Started,
     TimePassed,
 )
+from procsup.core.messages import Message, RequestId
 from procsup.core.node import Node
 from procsup.core.readiness import is_ready_at_exec
 from procsup.core.reason import ExitCode, KilledBySignal, StartFailure, WorkerExit
+from procsup.core.requests import Request
 from procsup.core.spec import ChildSpec, SupervisorSpec
 from tests.core.invariants import Invariants
 from tests.core.trees import paths
@@ -85,8 +88,8 @@ LEAVES_STUBBORN_REST = Fate(leaves_rest=True, rest_ignores_stop=True)
 class Process:
     """The process group of one life, until the node was told that nothing of it is left.
 
-    `main` and `rest` say who lives, `is_told` that somebody sent a signal, `is_waiting` that it hangs, or that it is
-    slow and not ready.
+    `main` and `rest` say who lives, `is_known` that the node knows the pid, `is_told` that somebody sent a signal,
+    `is_waiting` that it hangs, or that it is slow and not ready.
     """
 
     life: int
@@ -94,8 +97,14 @@ class Process:
     fate: Fate
     main: bool = True
     rest: bool = False
+    has_channel: bool = False
+    is_known: bool = False
     is_told: bool = False
     is_waiting: bool = False
+
+    @property
+    def can_ask(self) -> bool:
+        return self.is_known and self.has_channel
 
 
 class World:
@@ -110,6 +119,9 @@ class World:
         self.answers: dict[int, Outcome] = {}
         self.records: list[Record] = []
         self.signals: list[tuple[float, str, str]] = []
+        self.messages: list[tuple[str, Message]] = []
+        """To whom, by name."""
+        self.retracted: list[tuple[str, int]] = []
         self.spawned: dict[str, int] = {}
         self._lives: dict[int, str] = {}
         self.end: End | None = None
@@ -145,6 +157,10 @@ class World:
         for name in names:
             self.wait_is_over(self.process(name))
         return self.settle()
+
+    def request(self, name: str, request: Request, request_id: RequestId | None = None) -> Self:
+        """The worker asks, and the world settles."""
+        return self.happen(Requested(self.process(name).life, request_id, request))
 
     def exits(self, *names: str, end: WorkerExit = CRASH) -> Self:
         """The same, but the node has yet to learn of it."""
@@ -244,6 +260,8 @@ class World:
         batch = tuple(events)
         self.history.append((batch, self.now))
         for event in batch:
+            if isinstance(event, Started):
+                self.processes[event.life].is_known = True
             if isinstance(event, Emptied | SpawnFailed) or (isinstance(event, Exited) and event.gone):
                 del self.processes[event.life]
         actions = self.node.handle(batch, self.now)
@@ -307,6 +325,9 @@ class World:
     def signals_to(self, name: str) -> list[str]:
         return [signal for _, to, signal in self.signals if to == name]
 
+    def messages_to(self, name: str) -> list[Message]:
+        return [message for to, message in self.messages if to == name]
+
     def record_of(self, event: str, name: str) -> Record:
         """The last one."""
         return next(r for r in reversed(self.records) if (r.event, r.path) == (event, self.path(name)))
@@ -333,6 +354,10 @@ class World:
                     self._end_spawn(life)
                 if life in self.processes:
                     self._signal(self.processes[life], signal)
+            case Tell(life=life, message=message):
+                self.messages.append((_name(self._lives[life]), message))
+            case Retract(life=life, ref=ref):
+                self.retracted.append((_name(self._lives[life]), ref))
             case Reply(ref=ref, error=error):
                 self.answers[ref] = "ok" if error is None else error
             case Record():
@@ -346,7 +371,8 @@ class World:
         self._lives[spawn.life] = spawn.path
         self.spawned[spawn.path] = self.spawned.get(spawn.path, 0) + 1
         fate = self.next_fate(spawn.path)
-        process = self.processes[spawn.life] = Process(spawn.life, spawn.path, fate, rest=fate.leaves_rest)
+        process = Process(spawn.life, spawn.path, fate, rest=fate.leaves_rest, has_channel=spawn.spec.has_channel)
+        self.processes[spawn.life] = process
         if fate.fails or fate.hangs:
             process.main, process.is_waiting = False, fate.hangs
             if fate.fails:

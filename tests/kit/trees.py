@@ -29,6 +29,10 @@ def worker(name: str, command: Command = SLEEP, **keys: Any) -> str:
     return _table(f"worker.{json.dumps(name)}", {"command": command, **keys})
 
 
+def target(name: str, function: str, **keys: Any) -> str:
+    return _table(f"worker.{json.dumps(name)}", {"target": function, **keys})
+
+
 def workers(names: str, command: Command = SLEEP, **keys: Any) -> str:
     """One worker for each word of `names`."""
     return "\n".join(worker(name, command, **keys) for name in names.split())

@@ -242,7 +242,7 @@ def test_spawner_has_no_descriptor_of_an_order_that_is_done(lab: Lab) -> None:
         lab.order(life)
         lab.outcome(life)
 
-    wait_until(lambda: sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2"], "it has closed them")
+    wait_until(lambda: sorted(os.listdir(f"/proc/{pid}/fd")) == ["0", "1", "2", "3", "4"], "it has closed them")
 
 
 # The spawner

@@ -124,6 +124,19 @@ def test_guardian_of_a_daemon_that_was_killed_ends_with_128_and_the_signal_and_s
         assert f"the daemon (pid {daemon}) was killed by signal {int(number)};" in guarded.complaints()
 
 
+@pytest.mark.parametrize("number", [0, signal.SIGSTOP])
+def test_abrt_ends_a_daemon_that_hangs_and_whoever_is_left(supervise: Supervise, number: int) -> None:
+    daemon = supervise(worker("a"))
+    os.kill(daemon.pid, number)
+
+    daemon.send_signal(signal.SIGABRT)
+
+    assert daemon.wait() == 128 + signal.SIGABRT
+    assert "Fatal Python error: Aborted" in daemon.told()
+    assert "in turn" in daemon.told(), "where it was"
+    assert daemon.remaining() == []
+
+
 ORPHANS = """
 def leave(what):
     told, tell = os.pipe()

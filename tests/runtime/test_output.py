@@ -156,7 +156,7 @@ def test_file_of_its_own_is_rotated_too(speak: Speak, tmp_path: Path) -> None:
 def test_null_and_inherit_need_no_pipe(speak: Speak) -> None:
     before = os.listdir("/proc/self/fd")
     speaker = speak(stdin="inherit", stdout="inherit", stderr="null")
-    assert speaker.stdio == (0, 1, -1)
+    assert speaker.stdio == Stdio(0, 1, -1)
     assert len(os.listdir("/proc/self/fd")) == len(before) + 1  # the epoll set
     speaker.stdio = Stdio(-1, -1, -1)
 

@@ -127,7 +127,7 @@ def test_supervisor_that_gives_up_is_restarted_by_its_parent_until_that_gives_up
 
     assert daemon.wait() == 70
     told = daemon.told()
-    assert told.count("exited with code 1") == 4
+    assert told.count("exited with code 1 after") == 4
     assert told.count("| no cure") == 4
     assert told.count("gives up") == 3
 

@@ -103,7 +103,7 @@ def test_worker_that_ends_at_once_after_its_start_was_started_and_is_restarted(s
 
     assert daemon.wait() == 70
     assert started(daemon) == ["a", "a", "a"]
-    assert daemon.told().count("exited with code 3") == 3
+    assert daemon.told().count("exited with code 3 after") == 3
 
 
 def test_relative_program_and_folder_are_those_of_the_file(supervise: Supervise) -> None:

@@ -34,13 +34,13 @@ def why(name: str | None, as_json: bool, state_dir: str | None) -> int:
       path         of NAME; null without one
       standing     state, since, pid, why it does not run (held, waiting,
                    supervisor_down, ended_normally, gave_up, auto_shutdown,
-                   start_failed, terminated, temporary, deleted, restarted or ""),
-                   whom it waits for, by whom it is held, detail
+                   start_failed, linked, terminated, temporary, deleted,
+                   restarted or ""), whom it waits for, by whom it is held, detail
       daemon       null while it runs, else time, status (null when it died),
                    reason, by (who asked it to stop, or "")
       chain        the steps: seq, time, offset (seconds since the first), fact, and
                    what belongs to that: died, could_not_start, restarted, gave_up,
-                   stopped, went_down, left_down, shut_itself_down, removed,
+                   stopped, went_down, left_down, link_fired, shut_itself_down, removed,
                    came_back, daemon_ended, other
       first        the seq with which the failure began; steps before it are of
                    earlier restarts that the supervisors counted

@@ -72,6 +72,16 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkFired:
+    """`peer`, a name, was linked with it and ended so; if it was not `trapped`, it was stopped for that."""
+
+    path: str
+    peer: str
+    reason: str
+    trapped: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WentDown:
     """A supervisor is down, by itself."""
 
@@ -126,7 +136,7 @@ class Other:
 
 Fact = (
     Died | CouldNotStart | Restarted | GaveUp | Stopped | WentDown | LeftDown | ShutItselfDown | Removed | CameBack
-    | DaemonEnded | Other
+    | LinkFired | DaemonEnded | Other
 )  # fmt: skip
 
 
@@ -159,12 +169,15 @@ class _Reader:
         self._steps: list[tuple[Happening, Fact]] = []
         self._asked: dict[str, float | None] = {}
         self._stopping: dict[str, Stop] = {}
+        self._struck: set[str] = set()
         self._stopped_since: Happening | None = None
         self._back: list[str] = []
         self._back_since: Happening | None = None
 
     def take(self, event: Happening) -> None:
         match event.kind:
+            case "stopping" if event.path in self._struck:
+                pass  # the link that fired says so
             case "stopping" if event.text("type") != "supervisor":
                 self._flush_back()
                 self._stopped_since = self._stopped_since or event
@@ -172,16 +185,22 @@ class _Reader:
                 self._stopping[event.path] = Stop(event.path, "", None)
             case "stopped" if event.text("type") != "supervisor":
                 self._stopped(event)
+            case "exited" if event.text("reason").startswith("linked "):
+                pass  # likewise
+            case "starting":
+                self._struck.discard(event.path)
             case "ready" if event.text("type") != "supervisor":
                 self._flush_stops(of=event.path)
                 self._back_since = self._back_since or event
                 self._back.append(event.path)
-            case "starting" | "started" | "ready" | "stopping" | "stopped" | "daemon_started" | "child_added":
+            case "started" | "ready" | "stopping" | "stopped" | "daemon_started" | "child_added":
                 pass
             case _:
                 if event.kind == "start_failed":
                     self._forget_stop(event.path)
                 fact = _fact(event)
+                if isinstance(fact, LinkFired) and not fact.trapped:
+                    self._struck.add(event.path)
                 if fact is not None:
                     self._flush_stops()
                     self._flush_back()
@@ -240,6 +259,8 @@ def _fact(event: Happening) -> Fact | None:
             return None if verdict == "restart" else LeftDown(path, child, verdict)
         case "auto_shutdown":
             return ShutItselfDown(path, child)
+        case "link_fired":
+            return LinkFired(path, event.name("peer"), reason, event.text("trapped") == "true")
         case "child_removed":
             return Removed(path, event.text("why"))
         case "daemon_stopped":

@@ -23,6 +23,7 @@ class Standing:
         supervisor_down  `whom`, above it, is down
         ended_normally, gave_up, auto_shutdown      and its restart type leaves it down
         start_failed     an operator's attempt; `detail` is the reason
+        linked           likewise, after the end of one that was linked with it; `detail` is the reason
         terminated       a terminate_child call
         temporary, deleted, restarted               of one that is removed: as in child_removed; also start_failed
     """
@@ -143,7 +144,7 @@ def _why_down(reason: str) -> str:
     match reason.split(" ")[0]:
         case "normal":
             return "ended_normally"
-        case "gave_up" | "auto_shutdown" as why:
+        case "gave_up" | "auto_shutdown" | "linked" as why:
             return why
         case "start_failed" | "failed_to_start_child" | "start_spec" | "not_ready" | "timeout":
             return "start_failed"

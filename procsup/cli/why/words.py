@@ -12,7 +12,7 @@ from textwrap import wrap
 from procsup.cli.answers import name_of
 from procsup.cli.paint import Meaning, Paint
 from procsup.cli.printable import printable, shortened
-from procsup.cli.reasons import reason_in_words, why_removed, why_the_tree_is_down
+from procsup.cli.reasons import peer_in_words, reason_in_words, why_removed, why_the_tree_is_down
 from procsup.cli.units import about, exactly
 from procsup.cli.why.answer import Answer, End
 from procsup.cli.why.facts import (
@@ -23,6 +23,7 @@ from procsup.cli.why.facts import (
     Fact,
     GaveUp,
     LeftDown,
+    LinkFired,
     Other,
     Removed,
     Restarted,
@@ -139,6 +140,8 @@ def _subject_stands(path: str, standing: Standing, now: float) -> str:
             return f"{name} is down{since}: it gave up, and its restart type leaves it so"
         case "auto_shutdown":
             return f"{name} is down{since}: it shut itself down, and its restart type leaves it so"
+        case "linked":
+            return f"{name} is down{since}: it {reason_in_words(standing.detail)}, and its restart type leaves it so"
         case "start_failed":
             return f"{name} is down{since}: it could not start: {reason_in_words(standing.detail)}"
         case "terminated":
@@ -239,6 +242,8 @@ def _consequence(fact: Fact) -> str:
             return f"{name_of(fact.supervisor)} shut itself down"
         case Restarted():
             return f"{name_of(fact.supervisor)} restarted {_with_others(fact)}"
+        case LinkFired(trapped=False):
+            return f"{name_of(fact.path)} was stopped by its link with {fact.peer}"
         case CouldNotStart() if fact.type == "supervisor":
             return f"{name_of(fact.path)} could not start"
         case DaemonEnded():
@@ -320,6 +325,11 @@ def _told(fact: Fact, tails: dict[str, tuple[str, ...]]) -> tuple[str, Meaning |
         case ShutItselfDown():
             child = name_of(fact.child)
             return f"{name_of(fact.supervisor)} shut itself down with its significant child {child}", "attention", ()
+        case LinkFired(trapped=True):
+            return f"{name_of(fact.path)} was told of {peer_in_words(fact.peer, fact.reason)}", None, ()
+        case LinkFired():
+            words = f"{name_of(fact.path)} was stopped by its link with {peer_in_words(fact.peer, fact.reason)}"
+            return words, "bad", ()
         case Removed():
             return f"{name_of(fact.path)} was taken out of the tree: {why_removed(fact.why)}", None, ()
         case CameBack():

@@ -13,6 +13,7 @@ from procsup.cli.why.words import answer_in_words
 from procsup.core.actions import Record
 from procsup.core.events import Event
 from procsup.core.readiness import Notify
+from procsup.core.spec import Bonds
 from tests.cli.why.journals import NOW, asked, events_of, facts, of_world, write
 from tests.core.runs import CHILD_CALLS, COMMANDS, SHUT_DOWN, RandomWorld, Run, runs
 from tests.core.trees import one_for_all, one_for_one, worker
@@ -181,20 +182,12 @@ def test_unknown_events_are_passed_on(tmp_path: Path) -> None:
 
 
 def test_a_link_is_a_cause_like_any_other(tmp_path: Path) -> None:
-    """As wire/events.py says of links: the death is the cause of link_fired, and that of the stop."""
-    events = events_of(World(one_for_one("root", "a", "b")).boot().kill("a").records)
-    make = type(events[0])
-    seq = len(events)
-    crash = next(event.seq for event in events if event.event == "exited")
-    events += [
-        make(seq + 1, "", 90.0, "link_fired", "root/b", crash, {"from": "root/a", "reason": "exit 1"}),
-        make(seq + 2, "", 90.0, "stopping", "root/b", seq + 1, {"type": "worker", "pid": 7, "signal": "SIGTERM"}),
-        make(seq + 3, "", 90.1, "stopped", "root/b", seq + 2, {"type": "worker", "reason": "linked root/a exit 1"}),
-        make(seq + 4, "", 90.1, "restarting", "root", seq + 3, {"child": "b", "used": 2, "intensity": 3, "period": 5}),
-    ]
-    write(tmp_path, events)
-    told = facts(asked(tmp_path, "b", is_alive=True).steps)
-    assert told == ["Died a", "Restarted root a", "CameBack a", "Other b", "Stopped b", "Restarted root b"]
+    tree = one_for_one("root", "a", worker("b", bonds=Bonds(links=("a",))), worker("c", bonds=Bonds(links=("b",))))
+    of_world(tmp_path, World(tree).boot().kill("a"))
+    assert facts(asked(tmp_path, "c", is_alive=True).steps) == [
+        "Died a", "LinkFired b", "LinkFired c", "Restarted root a", "CameBack a", "Restarted root b",
+        "Restarted root c", "CameBack b c",
+    ]  # fmt: skip
 
 
 def test_nobody_of_that_name_is_said_with_the_names_that_there_are(tmp_path: Path) -> None:
@@ -262,7 +255,8 @@ def expected_first(records: Sequence[Record], path: str | None) -> int | None:
 def trouble_of(incident: Sequence[Record]) -> list[Record]:
     if len(incident) == 1 and incident[0].details.get("reason") == "normal":
         return []
-    return [record for record in incident if record.event in ("exited", "start_failed", "gave_up", "escalated")]
+    trouble = ("exited", "start_failed", "gave_up", "escalated", "link_fired")
+    return [record for record in incident if record.event in trouble]
 
 
 def befell(incident: Iterable[Record], path: str | None) -> bool:

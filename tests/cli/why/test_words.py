@@ -15,6 +15,7 @@ from procsup.cli.why.words import answer_in_words
 from procsup.core.calls import Stop
 from procsup.core.events import ShutdownRequested
 from procsup.core.reason import KilledBySignal
+from procsup.core.spec import Bonds
 from procsup.wire.decode import JSON
 from tests.cli.rows import DOWN, supervisor, worker
 from tests.cli.why.journals import NOW, events_of, of_world, write
@@ -72,6 +73,22 @@ def test_a_group_that_was_restarted(tmp_path: Path) -> None:
         "  +0.100s  root restarted a and with it b and c: restart 1 of 3 within 5s, 2 left",
         "  +0.200s  stopped for it, in this order: c (killed after 0.1s), b",
         "  +0.800s  a, b and c came up again",
+    ]
+
+
+def test_a_link_that_fired(tmp_path: Path) -> None:
+    tree = one_for_one("root", "a", permanent("b", bonds=Bonds(links=("a",))))
+    of_world(tmp_path, World(tree).boot().kill("a"))
+    assert said(tmp_path, "b", is_alive=True)[3:-1] == [
+        "In short: a exited with code 1; so b was stopped by its link with a, root restarted a and root",
+        "          restarted b.",
+        "",
+        "  +0.000s  a exited with code 1, <1ms after its start; its last line:",
+        "             | last words",
+        "  +0.100s  b was stopped by its link with a, which exited with code 1",
+        "  +0.300s  root restarted a: restart 1 of 3 within 5s, 2 left",
+        "  +0.700s  a came up again",
+        "  +0.800s  root restarted b: restart 2 of 3 within 5s, 1 left",
     ]
 
 
@@ -200,6 +217,11 @@ def test_a_held_child_is_held_by_somebody_since_a_time(tmp_path: Path) -> None:
         (
             [supervisor("root"), worker("root/a", last_exit="normal", since=NOW - 60, **DOWN)],
             "a is down for 1m00s: it ended normally, and its restart type leaves it so.",
+        ),
+        (
+            [supervisor("root"), worker("root/a", last_exit="linked b shutdown", since=NOW - 60, **DOWN)],
+            "a is down for 1m00s: it was ended by its link with b, which was asked to stop, and its restart type leaves"
+            " it so.",
         ),
         (
             [supervisor("root"), worker("root/a", last_exit="start_failed exec ENOENT", since=NOW - 60, **DOWN)],
