@@ -20,12 +20,14 @@ AT_A_TIME = 16
 
 
 def ask(name: str) -> str:
-    """The address, or "null"; or "nothing", if the Discoverer has hung up."""
+    """The address, or "null"; "nothing", if the Discoverer has hung up."""
     port = int(os.environ.get("DISCOVERER_PORT", "4812"))
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection, connection.makefile("rw") as lines:
         print(name, file=lines, flush=True)
         line = lines.readline()
-    return json.loads(line)["address"] or "null" if line else "nothing"
+    if not line:
+        return "nothing"
+    return json.loads(line)["address"] or "null"
 
 
 def main() -> None:
@@ -45,9 +47,8 @@ def main() -> None:
     seconds = time.monotonic() - began
     if sys.argv[1] == "--many":
         hosts = Counter(answer.rpartition("@")[2] for answer in answers)
-        print(
-            f"{len(names)} requests in {seconds:.1f} s:", ", ".join(f"{count} {host}" for host, count in hosts.items())
-        )
+        counts = ", ".join(f"{count} {host}" for host, count in hosts.items())
+        print(f"{len(names)} requests in {seconds:.1f} s: {counts}")
     else:
         for name, answer in zip(names, answers, strict=True):
             print(f"{name}: {answer}")

@@ -95,7 +95,10 @@ class Discoverer(GenServer[State]):
 def lookup(ask: Callable[[str, str], str], services: str, name: str) -> str:
     """The whole life of a lookup. The kernel's alarm clock ends it wherever it hangs, by SIGALRM."""
     signal.setitimer(signal.ITIMER_REAL, LOOKUP_SECONDS)
-    return ask(services, name)
+    address = ask(services, name)
+    if "@" not in address:
+        raise ValueError(f"cannot be an address: {address!r}")
+    return address
 
 
 def visit(visitor: socket.socket, discoverer: Pid) -> None:

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 ODDS = {"fine": 55, "java": 25, "down": 10, "renamed": 8, "stuck": 2}
 """Percent. Either service is of use in a bit more than half of all cases."""
@@ -53,7 +53,7 @@ class Services(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         match url.path.split("/"):
             case ["", "hermes", "people", name]:
-                self.play(hermes, self.moods[0], name)
+                self.play(hermes, self.moods[0], unquote(name))
             case ["", "pigeon", "find"]:
                 self.play(pigeon, self.moods[1], parse_qs(url.query)["name"][0])
             case _:
@@ -87,10 +87,11 @@ class Server(ThreadingHTTPServer):
 
 
 def main() -> None:
-    port, *moods = sys.argv[1:]
-    if unknown := set(moods) - {"any", *ODDS}:
-        sys.exit(f"services: cannot be in the mood {unknown.pop()!r}: there are any, {', '.join(ODDS)}")
-    hermes_mood, pigeon_mood = Services.moods = (moods[0], moods[1])
+    port, hermes_mood, pigeon_mood = sys.argv[1:]
+    for mood in (hermes_mood, pigeon_mood):
+        if mood not in ("any", *ODDS):
+            sys.exit(f"services: cannot be in the mood {mood!r}: there are any, {', '.join(ODDS)}")
+    Services.moods = (hermes_mood, pigeon_mood)
     try:
         server = Server(("127.0.0.1", int(port)), Services)
     except OSError as error:
