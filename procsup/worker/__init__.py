@@ -36,10 +36,10 @@ of a function, which are those where it runs (parcel.py). To workers of the tree
   thread, as KeyboardInterrupt is for ^C; and who catches it lives on.
 - A Down says that the process is gone for the kernel, too; Elixir's only that it takes part in nothing any more.
 - Exit reasons that are atoms in Elixir are strings; a reason may also be the kernel's, "signal SIGSEGV" (values.py).
-- Time is in seconds. `receive` raises TimeoutError. Names are those of the tree; there is no local registration.
+- Time is in seconds. `receive` raises TimeoutError. Names are those of the tree; processes and servers of a script
+  have none.
 - A process has one mailbox, and one thread that uses the library, outside of handlers of signals. To wait for a socket
   without being deaf to messages there is when_readable.
-- There are no timeouts of `init`, and no names for servers.
 
 **With a daemon.** A worker with a channel calls attach(). Then send, link, monitor and whereis take names of the tree,
 `ready` tells the daemon that it is up, and the messages of others arrive in the same mailbox (channel.py).

@@ -30,7 +30,7 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from procsup.worker.mailbox import end_of, mine
-from procsup.worker.process import answer, expect_answer, monitor, receive, send, start_process
+from procsup.worker.process import Process, answer, expect_answer, monitor, receive, send, start_process, unlink
 from procsup.worker.values import Answer, Continue, Down, Exit, Exited, Ok, Pid, StartFailed, Then
 
 S = TypeVar("S")
@@ -92,19 +92,21 @@ class GenServer(Generic[S]):
         """Clean up; not called when the server is killed."""
 
     @staticmethod
-    def start(server: "type[GenServer[Any]]", arg: object = None) -> Pid:
+    def start(server: "type[GenServer[Any]]", arg: object = None, timeout: float | None = None) -> Pid:
         """A server that is not linked to this process. Returns when `init` has returned.
 
         Raises:
-            StartFailed: `init` has crashed, or stopped.
+            StartFailed: `init` has crashed, or stopped; or "timeout": it took too long, and the server was killed.
             OSError: no process or no descriptor to be had.
         """
-        return _start(server, arg, ())
+        return _start(server, arg, (), timeout)
 
     @staticmethod
-    def start_link(server: "type[GenServer[Any]]", arg: object = None) -> Pid:
-        """As `start`, and linked to this process, which also gets the exit signal of a failed start."""
-        return _start(server, arg, (mine().pid,))
+    def start_link(server: "type[GenServer[Any]]", arg: object = None, timeout: float | None = None) -> Pid:
+        """As `start`, and linked to this process, which also gets the exit signal of a failed start, but for that of a
+        timeout.
+        """
+        return _start(server, arg, (mine().pid,), timeout)
 
     @staticmethod
     def call(server: Pid, request: object, timeout: float | None = 5.0) -> Any:
@@ -184,12 +186,17 @@ class _Resume(NamedTuple):
     argument: object
 
 
-def _start(server: type[GenServer[Any]], arg: object, peers: tuple[Pid, ...]) -> Pid:
+def _start(server: type[GenServer[Any]], arg: object, peers: tuple[Pid, ...], timeout: float | None) -> Pid:
     box = mine()
     ref = expect_answer()
     try:
         pid = start_process(partial(_serve, server, arg, From(box.pid, ref)), peers, ref)
-        letter = box.wait_for(ref, None)
+        letter = box.wait_for(ref, end_of(timeout))
+        if letter is None:
+            unlink(pid)
+            Process.exit(pid, "kill")
+            box.wait_down(ref, None)
+            raise StartFailed("timeout")
     finally:
         box.forget(ref)
     if isinstance(letter, Down):

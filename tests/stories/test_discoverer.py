@@ -112,10 +112,10 @@ def test_many_requests_run_at_the_same_time(town: Open) -> None:
     place = town("stuck", "stuck")
     idle = place.idle_family()
     with ExitStack() as visitors:
-        for number in range(5):
+        for number in range(3):
             visitors.enter_context(place.visit()).sendall(f"citizen-{number}\n".encode())
 
-        wait_until(lambda: len(place.family()) == len(idle) + 5 + 10, "five visits and ten lookups run")
+        wait_until(lambda: len(place.family()) == len(idle) + 3 + 6, "three visits and six lookups run")
 
 
 def test_hundreds_of_requests_leave_no_process_behind(town: Open) -> None:

@@ -258,6 +258,20 @@ def test_a_failed_start_of_a_linked_server_is_an_exit_signal_too() -> None:
     assert next_message(Exited).reason == "no"
 
 
+class Stuck(GenServer[None]):
+    def init(self, arg: Pid) -> Ok[None]:
+        send(arg, self_())
+        spin()
+        return Ok(None)
+
+
+def test_a_server_that_takes_too_long_to_start_is_killed() -> None:
+    with pytest.raises(StartFailed, match="timeout"):
+        GenServer.start_link(Stuck, self_(), timeout=0.5)
+
+    assert not Process.alive(receive(Pid, DEADLINE))
+
+
 class Slow(GenServer[list[object]]):
     """What it is started or called with says what it does next; its state is what it has done."""
 
