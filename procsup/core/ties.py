@@ -118,8 +118,8 @@ def adjust_bonds(book: "Book", child: Child, before: Bonds, after: Bonds) -> Non
         other = book.names.get(name)
         if other is not None and child not in book.declared.linkers.get(name, {}) and not _declares(other, child):
             unlink(child, other)
-    if before.trap_exits != after.trap_exits:
-        ties_of(child).traps_exits = after.trap_exits
+    if before.trap_exits != after.trap_exits and child.ties is not None:
+        child.ties.traps_exits = after.trap_exits
     if after.links != before.links and child.supervisor is None:
         link_declared(book, child)
 
