@@ -237,6 +237,15 @@ def test_supervisor_that_gives_up_meanwhile_begins_again_with_the_new_children()
     assert sorted(world.up()) == ["x", "z"]
 
 
+def test_child_that_is_made_temporary_while_its_group_restarts_goes_with_its_end() -> None:
+    world = World(one_for_all("root", "a", "b")).boot().every_fate("b", STUBBORN)
+    world.exits("a")
+    world.ask(Reload(one_for_all("root", "a", worker("b", "temporary"))))
+    world.settle().wait(5)
+    assert world.up() == ["a"]
+    assert not world.has("b")
+
+
 def test_links_change_in_place() -> None:
     a, b = worker("a", "temporary"), worker("b", "temporary")
     world = World(one_for_one("root", replace(a, bonds=Bonds(links=("b",))), b, "c")).boot()
