@@ -104,8 +104,6 @@ def stop_lines(config: Config, unit: Unit | None) -> list[str]:
     if unit is not None:
         waits = "for ever" if math.isinf(unit.timeout_stop) else duration_text(unit.timeout_stop)
         lines.append(f"{unit.file} waits {waits} (TimeoutStopSec)")
-        if is_too_short(unit, stop) and unit.hears_the_daemon:
-            lines[-1] += "; longer as long as the daemon asks for it, which it does (systemd 236 and later)"
     return [_printable(line) for line in lines]
 
 

@@ -131,16 +131,19 @@ def _deaf(unit: Unit) -> Complaint | None:
 
 
 def _too_short(unit: Unit, stop: StopTime) -> Complaint | None:
-    if unit.hears_the_daemon or not is_too_short(unit, stop):
+    if not is_too_short(unit, stop):
         return None
     needed = "infinity" if math.isinf(stop.seconds) else f"{math.ceil(stop.seconds)}s, or more"
-    return _complaint(
-        unit,
-        "TimeoutStopSec",
-        "the tree may need longer than that to stop, and systemd kills whatever is left then",
-        f"TimeoutStopSec={needed}; or NotifyAccess=all, so that the daemon can ask for more time",
-        default=duration_text(unit.timeout_stop),
-    )
+    expected = f"TimeoutStopSec={needed}"
+    if unit.hears_the_daemon:
+        problem = (
+            "the tree may need longer than that to stop; systemd waits on only as long as the daemon asks it to, which"
+            " it does (systemd 236 and later)"
+        )
+    else:
+        problem = "the tree may need longer than that to stop, and systemd kills whatever is left then"
+        expected += "; or NotifyAccess=all, so that the daemon can ask for more time"
+    return _complaint(unit, "TimeoutStopSec", problem, expected, default=duration_text(unit.timeout_stop))
 
 
 def _out_of_order(unit: Unit) -> Complaint | None:
