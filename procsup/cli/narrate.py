@@ -126,6 +126,8 @@ class Narrator:
                 return Told(who, f"is told that {event.name('child')} gave up{_verdict(event)}", "attention")
             case "auto_shutdown":
                 return Told(who, f"shuts itself down, as its significant child {event.name('child')} ended")
+            case "reloaded":
+                return Told("procsup", _reloaded(event), "attention")
             case "held":
                 return Told(who, "is held down: an operator stopped it")
             case "released":
@@ -176,6 +178,22 @@ def _started(event: Happening) -> str:
     waits_for = event.text("waits_for")
     rest = f", waits for {shortened(waits_for, _LONGEST_LINE)}" if waits_for else ""
     return f"started, pid {event.text('pid')}{rest}"
+
+
+_CHANGES = {
+    "stop": "to stop",
+    "restart": "to restart",
+    "along": "to restart along",
+    "start": "to start",
+    "adjust": "with other settings",
+    "held": "changed and held",
+}
+
+
+def _reloaded(event: Happening) -> str:
+    counts = [f"{event.text(key)} {words}" for key, words in _CHANGES.items() if event.number(key)]
+    asked = "on SIGHUP" if event.text("by") == "SIGHUP" else "on command"
+    return f"reloads the file {asked}: {', '.join(counts) or 'nothing has changed'}"
 
 
 def _ready(event: Happening) -> Told:

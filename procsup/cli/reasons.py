@@ -101,6 +101,8 @@ def why_removed(why: str) -> str:
             return "an operator deleted it"
         case "start_failed":
             return "it could not start"
+        case "reloaded":
+            return "it is not in the file any more"
         case "restarted":
             return "it was not in the file, and its supervisor begins anew"
         case _:

@@ -357,6 +357,9 @@ class Supervisor:
             agenda.stop.pop()
         while agenda.start:
             child = agenda.start[-1]
+            if self.children.get(child.name) is not child:  # a reload has made it temporary, so it went with its end
+                agenda.start.pop()
+                continue
             if child.state is not State.DOWN:
                 return
             if agenda.renewal is not None:

@@ -163,15 +163,17 @@ class Daemon:
             self._journal,
             self._outputs,
             places,
-            config.file,
+            config,
             self._remains.level,
             self._events.append,
+            self._tell_of_reload,
         )
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self._loop.on_signal(number, functools.partial(self._stop, signal.Signals(number).name))
         self._loop.on_signal(signal.SIGUSR1, self._reopen)
-        for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGALRM):
+        self._loop.on_signal(signal.SIGHUP, functools.partial(self._api.reload, "SIGHUP"))
+        for number in (signal.SIGUSR2, signal.SIGALRM):
             self._loop.on_signal(number, _disregard)
 
     def run(self) -> int:
@@ -435,6 +437,12 @@ class Daemon:
     def _stop(self, by: str) -> None:
         self._events.append(ShutdownRequested(by=by))
 
+    def _tell_of_reload(self, is_begun: bool) -> None:
+        if is_begun:
+            self._service_manager.reloading()
+        else:
+            self._service_manager.ready()
+
     def _hear_end_of_link(self, mask: int) -> None:
         """It comes before we are given another parent."""
         self._loop.forget(self._link.fileno())
@@ -485,7 +493,7 @@ class _Performer:
 
 
 def _disregard() -> None:
-    """Nothing is to be done, least of all to die and leave the workers alone. HUP comes when a terminal is closed."""
+    """Nothing is to be done, least of all to die and leave the workers alone."""
 
 
 def _journal_event(record: Record, wall: float, mono: float) -> JournalEvent:

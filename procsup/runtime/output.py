@@ -24,7 +24,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from procsup.core.spec import Program
+from procsup.core.spec import LogSettings, Program
 from procsup.runtime import journald
 from procsup.runtime.logfile import Log, LogFiles
 from procsup.runtime.logs import Logs, OnLost
@@ -131,6 +131,11 @@ class Outputs:
             pipe.drain()
             pipe.end_line()
             self._ended.append(pipe)
+
+    def keep(self, life: int, settings: LogSettings) -> None:
+        """From now on its logs are kept so."""
+        for pipe in self._lives.get(life, ()):
+            pipe.log.settings = settings
 
     # All of them
 

@@ -32,8 +32,10 @@ escalated       a supervisor learned that the child supervisor gave up: child, v
 auto_shutdown   a supervisor ends with its significant child: child
 held, released  an operator stopped it: by ("uid N"); an operator let it run again
 child_added     a child was added: type
+reloaded        the file was read once more, and is becoming the tree: by ("uid N" or "SIGHUP"), and how many children
+                stop, restart, along, start, adjust, held (as CHANGE in calls.py)
 child_removed   its spec is gone: why ("temporary" | "deleted" | "start_failed" |
-                "restarted": it was added, and its supervisor begins anew)
+                "restarted": it was added, and its supervisor begins anew | "reloaded": it is not in the file any more)
 lost_output     output of a worker begins to be lost, as it cannot be written: bytes (in all since the daemon began),
                 reason; told at most once in a second
 journal_failed  the journal cannot be written: reason. Events are kept in memory, while there is room

@@ -282,7 +282,8 @@ def test_status_tells_of_the_daemon(supervise: Supervise) -> None:
     assert told == {
         "pid": daemon.pid, "version": daemon.call("version")["version"], "state": "running",
         "file": str(daemon.file), "socket": daemon.socket, "state_dir": str(daemon.state_dir),
-        "log_dir": str(daemon.log_dir), "containment": "subreaper",
+        "log_dir": str(daemon.log_dir), "containment": "subreaper", "journal_error": None,
+        "journal_lost": 0,
     }  # fmt: skip
 
 

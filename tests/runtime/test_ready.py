@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.kit import processes
 from tests.kit.daemon import Daemon
 from tests.kit.fixtures import Supervise
-from tests.kit.trees import AT_THE_GATE, SLEEP, python, sh, supervisor, target, tree, worker
+from tests.kit.trees import AT_THE_GATE, python, sh, supervisor, tree, worker
 from tests.kit.wait import wait_until
 from tests.kit.warm import put_module
 

@@ -126,6 +126,13 @@ class DaemonEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The file was read once more, which led to what follows: `by` as in the event."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
     """An event that has no words here."""
 
@@ -136,7 +143,7 @@ class Other:
 
 Fact = (
     Died | CouldNotStart | Restarted | GaveUp | Stopped | WentDown | LeftDown | ShutItselfDown | Removed | CameBack
-    | LinkFired | DaemonEnded | Other
+    | LinkFired | Reloaded | DaemonEnded | Other
 )  # fmt: skip
 
 
@@ -259,6 +266,8 @@ def _fact(event: Happening) -> Fact | None:
             return None if verdict == "restart" else LeftDown(path, child, verdict)
         case "auto_shutdown":
             return ShutItselfDown(path, child)
+        case "reloaded":
+            return Reloaded(event.text("by"))
         case "link_fired":
             return LinkFired(path, event.name("peer"), reason, event.text("trapped") == "true")
         case "child_removed":

@@ -25,6 +25,7 @@ from procsup.cli.why.facts import (
     LeftDown,
     LinkFired,
     Other,
+    Reloaded,
     Removed,
     Restarted,
     ShutItselfDown,
@@ -334,6 +335,8 @@ def _told(fact: Fact, tails: dict[str, tuple[str, ...]]) -> tuple[str, Meaning |
             return f"{name_of(fact.path)} was taken out of the tree: {why_removed(fact.why)}", None, ()
         case CameBack():
             return f"{_names([name_of(path) for path in fact.paths])} came up again", "good", ()
+        case Reloaded():
+            return f"the file was read once more ({_by(fact.by)})", None, ()
         case DaemonEnded():
             why = why_the_tree_is_down(fact.reason)
             return f"the daemon ended with exit status {fact.status}: {why}", "bad" if fact.status else None, ()
