@@ -100,7 +100,7 @@ class Connecting:
         failure = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if failure:
             self._fail(_in_words(failure))
-        elif _is_connected_with_itself(self._socket):
+        elif is_connected_with_itself(self._socket):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._fail(_in_words(errno.ECONNREFUSED))
         elif not self._request:
@@ -192,7 +192,7 @@ class Connecting:
             self._loop.forget(watched.fileno())
 
 
-def _is_connected_with_itself(connected: socket.socket) -> bool:
+def is_connected_with_itself(connected: socket.socket) -> bool:
     try:
         here, there = connected.getsockname(), connected.getpeername()
     except OSError:  # it was closed again

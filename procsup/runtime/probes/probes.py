@@ -120,13 +120,14 @@ class Probes:
 
     def end(self, life: int) -> None:
         """It has ended, or never came to be."""
-        probe = self._probes.pop(life, None)
+        probe = self._probes.get(life)
         if probe is None:
             return
         if life in self._watching:
             probe.last_look()
         self._stop(life)
         probe.close()
+        del self._probes[life]
         self._last_words.pop(life, None)
         if life in self._commands and not self._commands[life].is_left:
             del self._commands[life]

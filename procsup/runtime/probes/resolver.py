@@ -6,7 +6,6 @@ a time. A thread cannot be called back: the daemon forgets it, and ends without 
 import contextlib
 import os
 import socket
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -81,6 +80,8 @@ class Resolver:
         """Raises:
         OSError: no descriptor left; RuntimeError: no thread.
         """
+        import threading  # which most daemons never need
+
         if self._wakeup < 0:
             wakeup = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             try:
