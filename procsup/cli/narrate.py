@@ -104,7 +104,7 @@ class Narrator:
             case "daemon_started":
                 return Told("procsup", _daemon_started(event))
             case "started":
-                return Told(who, f"started, pid {event.text('pid')}")
+                return Told(who, _started(event))
             case "ready":
                 return _ready(event)
             case "start_failed":
@@ -174,6 +174,12 @@ def _daemon_started(event: Happening) -> str:
     return f"starts the tree of {event.text('file')} (procsup {event.text('version')}, pid {event.text('pid')})"
 
 
+def _started(event: Happening) -> str:
+    waits_for = event.text("waits_for")
+    rest = f", waits for {shortened(waits_for, _LONGEST_LINE)}" if waits_for else ""
+    return f"started, pid {event.text('pid')}{rest}"
+
+
 _CHANGES = {
     "stop": "to stop",
     "restart": "to restart",
@@ -200,6 +206,9 @@ def _start_failed(event: Happening) -> Told:
     """What was executed has a pid, and perhaps last words; of the others the command is worth a look."""
     words = f"cannot start: {reason_in_words(event.text('reason'))}"
     command, tail = event.texts("command"), event.texts("tail")
+    waited_for = event.text("waited_for")
+    if waited_for:
+        words += f", waiting for {shortened(waited_for, _LONGEST_LINE)}"
     if tail:
         words += "; its last line:"
     elif command and event.number("pid") is None:

@@ -19,6 +19,7 @@ _WHAT_FAILED = {
     "group": "it cannot become a member of its group",
     "spawner": "the process that starts such workers has failed",
     "channel": "no pipes can be made for its channel",
+    "ready": "what tells that it is ready cannot be set up",
     "preload": "the modules of preload cannot be imported",
     "import": "its target cannot be imported",
     "stdin": "its standard input cannot be opened",

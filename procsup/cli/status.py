@@ -41,7 +41,8 @@ def status(names: tuple[str, ...], as_json: bool) -> int:
                   since (of this state), last_exit (text or null)
       worker      pid, started, cpu_percent, rss_bytes; null without a process;
                   stdout, stderr (log, inherit, null, journal or a path), lost_bytes
-                  (of its output, that could not be written)
+                  (of its output, that could not be written), waits_for (to be
+                  ready: "tcp localhost:5432 (connection refused)", or null)
       supervisor  strategy, intensity, period (seconds), used
     Times are seconds since 1970.
     """

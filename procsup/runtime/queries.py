@@ -102,5 +102,5 @@ def _row(seen: view.ChildView, offset: float, outputs: "Outputs") -> Row:
     program = seen.spec.program
     return WorkerRow(
         **shared, pid=seen.pid, started=started, stdout=program.stdout, stderr=program.stderr,
-        lost_bytes=outputs.lost_bytes(seen.path),
+        lost_bytes=outputs.lost_bytes(seen.path), waits_for=seen.waits_for,
     )  # fmt: skip

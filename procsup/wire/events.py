@@ -10,11 +10,11 @@
 event           when, and what else it carries
 daemon_started  the daemon is about to start the tree: pid, file, version
 starting        a start attempt begins: type ("worker" | "supervisor"), starts (this would be start number)
-started         the program was executed: pid
+started         the program was executed: pid, and, unless that alone makes it ready, waits_for ("tcp localhost:5432")
 ready           the child is up: type, and of a worker that is not ready by being executed, after (seconds since that)
 start_failed    the attempt failed: type, reason, and of a worker command (a list); if it was executed also pid, uptime
                 (seconds), tail (last lines of output), ended ("exit 1": what the kernel said) and how ("", or as of
-                stopped when it was not ready in time)
+                stopped when it was not ready in time), then also waited_for ("tcp localhost:5432 (connection refused)")
 exited          it ended, and its supervisor did not ask for that: type, reason, and of a worker pid, uptime (seconds),
                 tail (last lines of output, [] when the exit was normal); if the reason is linked also ended and how,
                 as of stopped

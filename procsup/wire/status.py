@@ -22,6 +22,8 @@ a worker also
                 which are captured; "inherit", "null" or "journal"
     stderr      likewise
     lost_bytes  how much of its output could not be written since the daemon began
+    waits_for   while it is starting and was executed, what it waits for to be ready, and in parentheses what was in the
+                way: "tcp localhost:5432 (connection refused)"; else null
 
 and a supervisor `strategy`, `intensity`, `period` (seconds) and `used`, the restarts in its window now.
 """
@@ -46,6 +48,7 @@ class WorkerRow:
     stdout: str
     stderr: str
     lost_bytes: int
+    waits_for: str | None
     type: str = "worker"
 
 

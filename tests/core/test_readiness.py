@@ -234,6 +234,7 @@ def test_record_of_a_timeout_tells_how_it_ended() -> None:
     assert dict(world.record_of("start_failed", "a").details) == {
         "type": "worker", "reason": "timeout", "command": ("program",), "pid": pid, "uptime": 65.0,
         "tail": ("last words",), "ended": "signal SIGKILL", "how": "killed",
+        "waited_for": "READY=1 at its NOTIFY_SOCKET",
     }  # fmt: skip
 
 
