@@ -97,9 +97,8 @@ def port() -> int:
 
 def wait_until_waiting(daemon: Daemon, why: str = "", name: str = "a") -> str:
     """Until it was executed, is not ready, and `why` is part of what it waits for."""
-    row = wait_until(
-        lambda: (row := daemon.row(name))["waits_for"] and why in row["waits_for"] and row, f"{name} waits: {why}"
-    )
+    wait_until(lambda: why in (daemon.row(name)["waits_for"] or ()), f"{name} waits: {why}")
+    row = daemon.row(name)
     assert row["state"] == "starting"
     told: str = row["waits_for"]
     return told
