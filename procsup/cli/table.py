@@ -174,11 +174,11 @@ def _wrong(rows: Sequence[Row], paint: Paint) -> list[str]:
 def _waiting(rows: Sequence[Row], now: float, paint: Paint) -> list[str]:
     """A line for each worker that was executed and is not ready."""
     lines = [
-        f"{name_of(row['path'])} is starting, for {about(now - row['since'])}: waits for {row['waits_for']}"
+        f"{name_of(row['path'])} has been starting for {about(now - row['since'])}: it waits for {row['waits_for']}"
         for row in rows
         if row["type"] == "worker" and row["waits_for"]
     ]
-    rest = [f"and {len(lines) - _MOST_NAMED} more are starting"] if len(lines) > _MOST_NAMED else []
+    rest = [f"and {len(lines) - _MOST_NAMED} more"] if len(lines) > _MOST_NAMED else []
     return [paint("attention", printable(line)) for line in (*lines[:_MOST_NAMED], *rest)]
 
 

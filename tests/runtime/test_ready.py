@@ -97,11 +97,14 @@ def port() -> int:
 
 def wait_until_waiting(daemon: Daemon, why: str = "", name: str = "a") -> str:
     """Until it was executed, is not ready, and `why` is part of what it waits for."""
-    wait_until(lambda: why in (daemon.row(name)["waits_for"] or ()), f"{name} waits: {why}")
-    row = daemon.row(name)
-    assert row["state"] == "starting"
-    told: str = row["waits_for"]
-    return told
+
+    def told() -> str:
+        words = daemon.row(name)["waits_for"] or ""
+        return words if why in words else ""
+
+    words = wait_until(told, f"{name} waits: {why}")
+    assert daemon.row(name)["state"] == "starting"
+    return words
 
 
 def answers(port: int, *replies: bytes) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def why(name: str | None, as_json: bool, state_dir: str | None) -> int:
     \b
     --json prints one object. These keys stay; new ones may be added.
       path         of NAME; null without one
-      standing     state, since, pid, why it does not run (held, waiting,
+      standing     state, since, pid, why it does not run (held, waiting, not_ready,
                    supervisor_down, ended_normally, gave_up, auto_shutdown,
                    start_failed, linked, terminated, temporary, deleted,
                    restarted or ""), whom it waits for, by whom it is held, detail

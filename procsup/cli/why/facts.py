@@ -23,13 +23,14 @@ class Died:
 
 @dataclass(frozen=True, slots=True)
 class CouldNotStart:
-    """`type` is "worker" or "supervisor"; a worker has a command."""
+    """`type` is "worker" or "supervisor"; a worker has a command. `waited_for`: in vain, until its time was over."""
 
     path: str
     type: str
     reason: str
     command: tuple[str, ...]
     tail: tuple[str, ...]
+    waited_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +256,8 @@ def _fact(event: Happening) -> Fact | None:
         case "exited":
             return Died(path, reason, event.number("uptime"), event.texts("tail"))
         case "start_failed":
-            return CouldNotStart(path, event.text("type"), reason, event.texts("command"), event.texts("tail"))
+            facts = event.texts("command"), event.texts("tail"), event.text("waited_for")
+            return CouldNotStart(path, event.text("type"), reason, *facts)
         case "restarting":
             others = tuple(name for other in event.texts("group") if (name := other.rpartition("/")[2]) != child)
             return Restarted(path, child, *_budget(event), others)
