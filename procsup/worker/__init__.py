@@ -41,11 +41,13 @@ of a function, which are those where it runs (parcel.py). To workers of the tree
 - There are no timeouts of `init`, no `handle_continue`, and no names for servers.
 
 **With a daemon.** A worker with a channel calls attach(). Then send, link, monitor and whereis take names of the tree,
-`ready` tells the daemon that it is up, and the messages of others arrive in the same mailbox (channel.py).
+`ready` tells the daemon that it is up, the messages of others arrive in the same mailbox (channel.py), and supervisors
+of the tree can be asked for their children (supervisor.py).
 
-The modules: process.py, task.py, gen_server.py, agent.py and task_supervisor.py are what programs see; values.py what
-they match. Beneath: mailbox.py (what has come), connection.py and channel.py (from where), spawn.py (fork and wait),
-node.py (what follows from what) and node_process.py (which does it), frames.py and parcel.py (how it travels).
+The modules: process.py, task.py, gen_server.py, agent.py, task_supervisor.py and supervisor.py are what programs see;
+values.py what they match. Beneath: mailbox.py (what has come), connection.py and channel.py (from where), spawn.py
+(fork and wait), node.py (what follows from what) and node_process.py (which does it), frames.py and parcel.py (how it
+travels).
 """
 
 from procsup.worker.process import (
@@ -62,20 +64,22 @@ from procsup.worker.process import (
     unlink,
     whereis,
 )
-from procsup.worker.values import Answer, Crash, Down, Exit, Exited, Message, NoChannel, Ok, Pid, StartFailed
+from procsup.worker.values import Answer, Crash, Down, Exit, Exited, Message, NoChannel, Ok, Pid, Refused, StartFailed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from procsup.worker.agent import Agent
     from procsup.worker.channel import attach, ready
     from procsup.worker.gen_server import From, GenServer, NoReply, Reply, Stop
+    from procsup.worker.supervisor import Child, Supervisor
     from procsup.worker.task import Task
     from procsup.worker.task_supervisor import TaskSupervisor
 
 __all__ = [
-    "Agent", "Answer", "Crash", "Down", "Exit", "Exited", "From", "GenServer", "Message", "NoChannel", "NoReply", "Ok",
-    "Pid", "Process", "Reply", "StartFailed", "Stop", "Task", "TaskSupervisor", "attach", "cancel_timer", "demonitor",
-    "link", "monitor", "ready", "receive", "self_", "send", "send_after", "trap_exits", "unlink", "whereis",
+    "Agent", "Answer", "Child", "Crash", "Down", "Exit", "Exited", "From", "GenServer", "Message", "NoChannel",
+    "NoReply", "Ok", "Pid", "Process", "Refused", "Reply", "StartFailed", "Stop", "Supervisor", "Task",
+    "TaskSupervisor", "attach", "cancel_timer", "demonitor", "link", "monitor", "ready", "receive", "self_", "send",
+    "send_after", "trap_exits", "unlink", "whereis",
 ]  # fmt: skip
 
 _LATER = {
@@ -85,6 +89,8 @@ _LATER = {
     "NoReply": "gen_server",
     "Reply": "gen_server",
     "Stop": "gen_server",
+    "Child": "supervisor",
+    "Supervisor": "supervisor",
     "Task": "task",
     "TaskSupervisor": "task_supervisor",
     "attach": "channel",
