@@ -45,10 +45,10 @@ of a function, which are those where it runs (parcel.py). To workers of the tree
 `ready` tells the daemon that it is up, the messages of others arrive in the same mailbox (channel.py), and supervisors
 of the tree can be asked for their children (supervisor.py).
 
-The modules: process.py, task.py (with task_stream.py), gen_server.py, agent.py, task_supervisor.py and supervisor.py are
-what programs see; values.py what they match. Beneath: mailbox.py (what has come), connection.py and channel.py (from
-where), spawn.py (fork and wait), node.py (what follows from what) and node_process.py (which does it), frames.py and
-parcel.py (how it travels).
+The modules: process.py, task.py (with task_stream.py), gen_server.py, agent.py, task_supervisor.py and supervisor.py
+are what programs see; values.py what they match. Beneath: mailbox.py (what has come), connection.py and channel.py
+(from where), spawn.py (fork and wait), node.py (what follows from what) and node_process.py (which does it), frames.py
+and parcel.py (how it travels).
 """
 
 from procsup.worker.process import (
