@@ -102,7 +102,7 @@ def why_removed(why: str) -> str:
         case "start_failed":
             return "it could not start"
         case "reloaded":
-            return "it is not in the file any more"
+            return "the file does not have it there any more"
         case "restarted":
             return "it was not in the file, and its supervisor begins anew"
         case _:

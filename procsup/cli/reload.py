@@ -70,7 +70,10 @@ def _tell(answer: Change, *, is_plan: bool, is_done: bool) -> None:
         say("nothing to do: the tree is what the file says\n")
         return
     width = min(_WIDEST, max(len(name_of(str(change.get("path")))) for change in changes))
+    homes = {name_of(change["path"]): change["path"] for change in changes if change.get("change") == "start"}
     for change in changes:
+        if change.get("change") == "stop":
+            change["moves_to"] = homes.get(name_of(change["path"]))
         say("".join(f"{line}\n" for line in _lines(change, width)))
     if is_plan:
         say("this is the plan; nothing was done\n")
@@ -100,12 +103,14 @@ def _what(change: Change) -> str:
 
 def _reasons(change: Change) -> list[str]:
     match change.get("change"):
+        case "stop" if change.get("moves_to"):
+            return [f"moves to {printable(change['moves_to'])}"]
         case "stop":
             return ["is not in the file any more"]
         case "start":
             return ["is new"]
         case "along":
-            return [f"with {', '.join(map(printable, _list(change, 'tied_to')))}, by the strategy of their supervisor"]
+            return [f"with {', '.join(map(printable, _list(change, 'tied_to')))}"]
         case _:
             return [_difference(one) for one in _list(change, "differences")]
 

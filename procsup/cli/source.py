@@ -12,6 +12,7 @@ from procsup.cli.answers import Row, Status, as_status
 from procsup.cli.client import Client
 from procsup.cli.exits import CannotDo, ExitStatus
 from procsup.cli.options import connect, given_socket
+from procsup.cli.terminal import complain
 from procsup.runtime.places import default_state_dir
 from procsup.runtime.procfs import stat_of
 from procsup.wire.events import JOURNAL_FILE
@@ -59,6 +60,9 @@ def find_source(state_dir: str | None) -> Source:
             hint = "; or read what one that has ended left behind, with --state-dir FOLDER"
             raise CannotDo(error.message + hint, error.status) from None
         return _of_folder(folder)
+    failing = status["daemon"]["journal_error"]
+    if failing:
+        complain(f"the journal cannot be written ({failing}): what has happened since is not in it yet")
     return Source(status["daemon"]["state_dir"], True, status)
 
 

@@ -46,8 +46,8 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`before` is None of what is new, `after` of what goes. `tied_to` names the siblings that ALONG is due to. What
-    happens below a supervisor that STOPs or STARTs is not said.
+    """`before` is None of what is new, `after` of what goes. `tied_to` names those that ALONG is due to: siblings, or
+    the supervisor.
     """
 
     path: str
@@ -142,8 +142,10 @@ def begin(book: Book, root: Child, ref: int, tree: SupervisorSpec, by: str) -> N
         for child, new in compare(supervisor, spec).adjusted.items():
             adjust(book, child, new)
         adjust(book, supervisor.child, spec)
-        if supervisor.takes_calls:
+        if supervisor.takes_calls and _has_work(supervisor, spec):
             able.append(supervisor)
+        elif supervisor.takes_calls:
+            supervisor.adopt_spec(spec)
         elif supervisor.child.state is State.DOWN:
             supervisor.lay_out_children("reloaded")
     reload.begin(able)
@@ -154,8 +156,12 @@ def plan(root: Child, tree: SupervisorSpec) -> Iterator[Change]:
     assert root.supervisor is not None
     if _is_adjusted(root.spec, tree):
         yield Change(root.path, Fate.ADJUST, root.spec, tree)
+    along: set[Supervisor] = set()
     for supervisor, spec in _pairs(root.supervisor, tree):
-        yield from _plan_below(supervisor, spec)
+        for change, child in _plan_below(supervisor, spec, supervisor in along):
+            if child is not None and child.supervisor is not None and change.fate is Fate.ALONG:
+                along.add(child.supervisor)
+            yield change
 
 
 def compare(supervisor: "Supervisor", after: SupervisorSpec) -> Changes:
@@ -255,28 +261,60 @@ def _pairs(root: "Supervisor", tree: SupervisorSpec) -> "Iterator[tuple[Supervis
                 todo.append((child.supervisor, below))
 
 
-def _plan_below(supervisor: "Supervisor", spec: SupervisorSpec) -> Iterator[Change]:
-    """Of its children."""
+def _plan_below(
+    supervisor: "Supervisor", spec: SupervisorSpec, is_along: bool
+) -> "Iterator[tuple[Change, Child | None]]":
+    """Of its children, and of all below those that come or go. `is_along`: it is restarted itself."""
     changes = compare(supervisor, spec)
-    new = {one.name: one for one in changes.new}
     after = {one.name: one for one in spec.children}
     is_up = supervisor.takes_calls
-    group = _group(supervisor, spec, changes.changed) if is_up else []
     tied_to = tuple(child.name for child in changes.changed if _takes_others_along(child))
+    if is_along:
+        tied_to, group = (supervisor.child.name,), list(supervisor.children.values())
+    else:
+        group = _group(supervisor, spec, changes.changed) if is_up else []
     along = {child for child in group if child not in changes.changed and child not in changes.leaving}
     for child in in_order(supervisor, spec).values():
         wanted = after.get(child.name, child.spec)
         if child in changes.changed:
             fate = Fate.HELD if child.held else Fate.RESTART if is_up else Fate.ADJUST
-            yield Change(child.path, fate, child.spec, wanted)
+            yield Change(child.path, fate, child.spec, wanted), child
         elif child in along:
-            yield Change(child.path, Fate.ALONG, child.spec, wanted, tied_to)
+            yield Change(child.path, Fate.ALONG, child.spec, wanted, tied_to), child
         elif child in changes.adjusted:
-            yield Change(child.path, Fate.ADJUST, child.spec, wanted)
-    for one in new.values():
-        yield Change(f"{supervisor.child.path}/{one.name}", Fate.START if is_up else Fate.ADJUST, None, one)
-    for child in changes.leaving:
-        yield Change(child.path, Fate.STOP, child.spec, None)
+            yield Change(child.path, Fate.ADJUST, child.spec, wanted), child
+    for one in changes.new:
+        for path, new in _with_all_below(supervisor.child.path, one):
+            yield Change(path, Fate.START if is_up else Fate.ADJUST, None, new), None
+    for leaving in changes.leaving:
+        for child in _subtree(leaving):
+            yield Change(child.path, Fate.STOP, child.spec, None), None
+
+
+def _has_work(supervisor: "Supervisor", after: SupervisorSpec) -> bool:
+    """Anything that has to wait for its turn."""
+    changes, before = compare(supervisor, after), supervisor.spec
+    if changes.leaving or changes.changed or changes.new or _is_reordered(before, after):
+        return True
+    return (before.strategy, before.auto_shutdown) != (after.strategy, after.auto_shutdown)
+
+
+def _with_all_below(above: str, spec: ChildSpec) -> Iterator[tuple[str, ChildSpec]]:
+    todo = [(f"{above}/{spec.name}", spec)]
+    while todo:
+        path, one = todo.pop()
+        yield path, one
+        if isinstance(one, SupervisorSpec):
+            todo += [(f"{path}/{below.name}", below) for below in reversed(one.children)]
+
+
+def _subtree(top: Child) -> Iterator[Child]:
+    todo = [top]
+    while todo:
+        child = todo.pop()
+        yield child
+        if child.supervisor is not None:
+            todo += reversed(child.supervisor.children.values())
 
 
 def _give_up(renewal: Renewal, leaving: list[Child]) -> None:
@@ -344,6 +382,10 @@ def _is_adjusted(before: ChildSpec, after: ChildSpec) -> bool:
         return True
     if not isinstance(before, SupervisorSpec) or not isinstance(after, SupervisorSpec):
         return False
+    return _is_reordered(before, after)
+
+
+def _is_reordered(before: SupervisorSpec, after: SupervisorSpec) -> bool:
     names = [one.name for one in before.children], [one.name for one in after.children]
     known = set(names[0]) & set(names[1])
     return [name for name in names[0] if name in known] != [name for name in names[1] if name in known]

@@ -22,7 +22,7 @@ from procsup.core.calls import Refusal
 from procsup.core.child import Child, State
 from procsup.core.events import Called, Event, ShutdownRequested
 from procsup.core.node import Node
-from procsup.core.reason import StartFailure
+from procsup.core.reason import GaveUp, StartFailure
 from procsup.core.reload import Change, Fate
 from procsup.core.spec import Program, Restart, SupervisorSpec, WorkerSpec
 from procsup.runtime.control import Client
@@ -396,12 +396,12 @@ class Api:
         reloading.client.send(encode_answer(reloading.request, reloading.answer))
 
     def _after_reload(self, path: str) -> JSON:
+        """Not ok is who has failed; another command, or another reload, may want it otherwise meanwhile."""
         child = self._node.child(path)
-        if child is not None and (child.state is State.RUNNING or child.held):
-            return self._success(path)
-        reason = None if child is None else child.last_exit
-        why = "it is gone" if child is None else "its supervisor is down" if reason is None else str(reason)
-        return _failed(path, "failed", f"cannot start {_name(path)}: {why}", why)
+        reason = child.last_exit if child is not None and child.state in (State.DOWN, State.RESTARTING) else None
+        if isinstance(reason, StartFailure | GaveUp):
+            return _failed(path, "failed", f"cannot start {_name(path)}: {reason}", str(reason))
+        return self._success(path)
 
     def _shutdown(self, client: Client, request: RequestId, wait: bool) -> JSON:
         self._submit(ShutdownRequested(by=f"uid {client.uid}"))

@@ -44,7 +44,7 @@ from procsup.runtime import lock
 from procsup.runtime.api import Api, signal_number
 from procsup.runtime.control import Control
 from procsup.runtime.dispatch import Dispatcher
-from procsup.runtime.failure import complain
+from procsup.runtime.failure import CannotRun, complain
 from procsup.runtime.guardian import Link
 from procsup.runtime.inheritance import initial_environment, leave_behind
 from procsup.runtime.journal import Journal
@@ -95,20 +95,34 @@ def run(
         (os.path.dirname(places.socket), "the socket"),
     ):
         lock.make_folder(folder, what)
-    locks = [
-        lock.hold(os.path.join(places.state_dir, "lock"), f"the state directory {places.state_dir}", link.guardian),
-        lock.hold(f"{places.socket}.lock", f"the socket {places.socket}", link.guardian),
+    mark, state_lock = mark_of(os.getpid()), os.path.join(places.state_dir, "lock")
+    held = [
+        lock.hold(state_lock, f"the state directory {places.state_dir}", link.guardian, mark),
+        lock.hold(f"{places.socket}.lock", f"the socket {places.socket}", link.guardian, mark),
     ]
+    locks = [one.fd for one in held]
     link.share(locks)
-    daemon = Daemon(config, places, link, on_event, on_up, log_files or LogFiles(places.state_dir), on_lines)
+    _sweep(held[0].last)
+    try:
+        daemon = Daemon(config, places, link, on_event, on_up, log_files or LogFiles(places.state_dir), on_lines)
+    except OSError as error:
+        raise CannotRun(f"cannot set up the daemon: {error.strerror} ({errno_name(error.errno or 0)})", 71) from None
     leave_behind()  # now that every signal is taken
     faulthandler.enable(2)  # ABRT, by which a service manager ends a daemon that hangs, tells where it does
     try:
         return daemon.run()
     finally:
         daemon.close()
+        os.ftruncate(locks[0], 0)  # nothing is left
         for fd in locks:
             os.close(fd)
+
+
+def _sweep(mark: bytes) -> None:
+    """Whoever held the state directory before us may have been killed with its guardian, and nothing runs twice."""
+    count = kill_marked(mark) if mark else 0
+    if count:
+        complain(f"killed {count} processes that the daemon before this one had left behind")
 
 
 class Daemon:

@@ -5,24 +5,35 @@ dies, however it dies, so that a lock is never stale; what a dead daemon left be
 whoever holds the lock. The file stays: removing it would let two daemons lock two files of one name.
 
 The daemon and its guardian hold it both. In the file stand their pids, which tell whether the lock is held by a healthy
-pair or by one that is left of it, and is about to let go once nothing of its tree is left.
+pair or by one that is left of it, and is about to let go once nothing of its tree is left; and the mark by which what
+both of them have left is known, should they die together (leftovers.py).
 """
 
 import fcntl
 import os
 import time
+from typing import NamedTuple
 
 from procsup.runtime.failure import CannotRun
 from procsup.runtime.procfs import stat_of
+
+_LONGEST = 200
+"""Bytes in the file."""
 
 _PATIENCE = 10.0
 _PAUSE = 0.01
 """Seconds that a holder is given that is about to let go, and between two attempts."""
 
 
-def hold(path: str, guarded: str, guardian: int) -> int:
-    """The descriptor that holds the lock; closing it lets go. `guarded` names the thing in messages; `guardian` is our
-    parent, and stands in the file behind our own pid.
+class Lock(NamedTuple):
+    """`fd` holds it; closing it lets go. `last` is the mark of whoever held it before, or empty."""
+
+    fd: int
+    last: bytes
+
+
+def hold(path: str, guarded: str, guardian: int, mark: bytes) -> Lock:
+    """`guarded` names the thing in messages; `guardian` is our parent; `mark` is that of our workers.
 
     Waits a few seconds for a holder that is about to let go.
 
@@ -38,8 +49,9 @@ def hold(path: str, guarded: str, guardian: int) -> int:
         os.close(fd)
         told = f" (pid {holder[0]})" if holder else ""
         raise CannotRun(f"cannot use {guarded}: another procsup daemon holds it{told}", 73) from None
-    os.ftruncate(fd, os.pwrite(fd, f"{os.getpid()} {guardian}\n".encode(), 0))
-    return fd
+    last = b"".join(os.pread(fd, _LONGEST, 0).split()[2:3])
+    os.ftruncate(fd, os.pwrite(fd, b"%d %d %s\n" % (os.getpid(), guardian, mark), 0))
+    return Lock(fd, last)
 
 
 def _lock(fd: int) -> bool:
@@ -69,7 +81,7 @@ def _is_ending(holder: list[int]) -> bool:
 
 def _holder(fd: int) -> list[int]:
     """Pids of the daemon and of its guardian, or nothing."""
-    words = os.pread(fd, 32, 0).split()
+    words = os.pread(fd, _LONGEST, 0).split()[:2]
     return [int(word) for word in words] if len(words) == 2 and b"".join(words).isdigit() else []
 
 
@@ -77,7 +89,7 @@ def make_folder(path: str, what: str) -> None:
     """Folders that we make are 0700, existing ones stay as they are.
 
     Raises:
-        CannotRun: 73.
+        CannotRun: 73; also when we may not write there. A file system that is read-only now may get better.
     """
     old = os.umask(0o077)
     try:
@@ -86,3 +98,5 @@ def make_folder(path: str, what: str) -> None:
         raise CannotRun(f"cannot make the folder of {what}: {path!r}: {error.strerror}", 73) from None
     finally:
         os.umask(old)
+    if not os.access(path, os.W_OK | os.X_OK) and not os.statvfs(path).f_flag & os.ST_RDONLY:
+        raise CannotRun(f"cannot write into the folder of {what}: {path!r}: permission denied", 73)

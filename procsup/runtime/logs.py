@@ -68,6 +68,11 @@ class Logs:
             if gap is not None:
                 del self._gaps[worker, log.path]
 
+    def tell_of_gap(self, log: Log, worker: str, life: int) -> None:
+        """Nothing follows: if something is missing at the end of the log, say so there, if there is room by now."""
+        if (worker, log.path) in self._gaps:
+            self.write(log, b"", worker, life)
+
     def lost_bytes(self, worker: str) -> int:
         """What could not be written of the output of the worker of this path."""
         loss = self._losses.get(worker)

@@ -175,6 +175,9 @@ class Outputs:
         if self._on_lines is not None:
             self._on_lines(pipe.worker, lines)
 
+    def tell_of_gap(self, pipe: "_Pipe") -> None:
+        self._logs.tell_of_gap(pipe.log, pipe.worker, pipe.life)
+
     def forget(self, pipe: "_Pipe") -> None:
         del self._pipes[pipe.fd]
         if pipe.is_busy:
@@ -334,10 +337,11 @@ class _Pipe:
         return tail.decode("utf-8", "backslashreplace").splitlines()[-_TAIL_LINES:]
 
     def end_line(self) -> None:
-        """The life is over: a line that has no end gets one."""
+        """The life is over: a line that has no end gets one, and what is missing at the end of the log is told."""
         if self._partial or self.log.begun:
             self._outputs.write(self, self._partial + b"\n")
             self._partial = b""
+        self._outputs.tell_of_gap(self)
 
     def close(self) -> None:
         if self.fd >= 0:

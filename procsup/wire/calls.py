@@ -23,9 +23,9 @@ shutdown          {"status": N}: the tree is down and the daemon about to end; w
 events            {}; from then on every event is a notification {"method": "event", "params": EVENT} (events.py)
 
 CHANGE is {"path", "type", "change", "pid", "differences": [{"key", "before", "after"}, ...], "tied_to": [NAME, ...]};
-`change` is "stop", "restart", "along" (restarted, because its supervisor's strategy ties it to those in tied_to),
-"start", "adjust" (it runs on, or stays down, under the new settings) or "held" (its next start will be by the new
-settings); `pid` is that of before. What is below a supervisor that stops or starts is not said.
+`change` is "stop", "restart", "along" (restarted with those in tied_to: its supervisor's strategy ties it to them, or
+that restarts itself), "start", "adjust" (it runs on, or stays down, under the new settings) or "held" (its next start
+will be by the new settings); `pid` is that of before.
 
 RESULT is {"path", "ok": true, "state", "pid"} or {"path", "ok": false, "kind", "message", "reason"}; the kinds of
 failure are those of jsonrpc.Failure; the reason is, of "failed", why the start failed (core/reason.py), else the

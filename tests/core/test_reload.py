@@ -6,10 +6,11 @@ import pytest
 
 from procsup.core.calls import Refusal, Reload
 from procsup.core.child import State
+from procsup.core.readiness import Notify
 from procsup.core.reload import Fate, plan
 from procsup.core.spec import Bonds, LogSettings, SupervisorSpec, WorkerSpec
 from tests.core.trees import BY_STRATEGY, OTHER_PROGRAM, PROGRAM, one_for_all, one_for_one, rest_for_one, worker
-from tests.core.world import FAILS, GOOD, NORMAL, SLOW, STUBBORN, Outcome, World
+from tests.core.world import BOOTED, FAILS, GOOD, NORMAL, SLOW, STUBBORN, Outcome, World
 
 
 def changed(name: str, restart: str = "permanent") -> WorkerSpec:
@@ -136,6 +137,28 @@ def test_raised_limit_holds_for_the_restarts_that_were() -> None:
     assert world.kill("a").end is not None
 
 
+def test_plan_of_a_supervisor_that_restarts_along_names_all_below_it() -> None:
+    world = World(one_for_all("root", "a", one_for_one("s", "x", "y"))).boot()
+    after = one_for_all("root", changed("a"), one_for_one("s", changed("x"), "y", "z"))
+    assert fates(world, after) == {"a": "restart", "s": "along", "s/x": "restart", "s/y": "along", "s/z": "start"}
+    assert reload(world, after) == "ok"
+    assert sorted(world.up()) == ["a", "x", "y", "z"]
+    assert [world.starts(name) for name in "axy"] == [2, 2, 2]
+
+
+def test_plan_names_all_below_a_supervisor_that_comes_or_goes() -> None:
+    world = World(one_for_one("root", one_for_one("s", "x"))).boot()
+    after = one_for_one("root", one_for_one("t", one_for_one("u", "y")))
+    assert fates(world, after) == {"t": "start", "t/u": "start", "t/u/y": "start", "s": "stop", "s/x": "stop"}
+
+
+def test_reload_that_changes_nothing_waits_for_nobody() -> None:
+    tree = one_for_one("root", replace(worker("a"), ready=Notify()))
+    world = World(tree).fate("a", SLOW).happen(BOOTED)
+    assert world.state("root") is State.STARTING
+    assert reload(world, replace(tree)) == "ok"
+
+
 def test_strategy_changes_in_place() -> None:
     world = World(one_for_one("root", "a", "b")).boot()
     reload(world, one_for_all("root", "a", "b"))
@@ -193,7 +216,7 @@ def test_child_added_at_run_time_stays_and_a_deleted_one_stays_away() -> None:
 def test_worker_that_becomes_a_supervisor_is_replaced() -> None:
     world = World(one_for_one("root", "a", "b")).boot()
     after = one_for_one("root", one_for_one("a", "x"), "b")
-    assert [change.fate for change in plan(world.node.root, after)] == [Fate.START, Fate.STOP]
+    assert [change.fate for change in plan(world.node.root, after)] == [Fate.START, Fate.START, Fate.STOP]
     assert reload(world, after) == "ok"
     assert sorted(world.up()) == ["b", "x"]
 
@@ -207,11 +230,9 @@ def test_start_that_fails_leaves_its_child_down_and_counts_for_nothing() -> None
 
 
 def test_reload_waits_for_what_its_supervisor_is_doing() -> None:
-    world = World(one_for_all("root", "a", "b")).fate("a", GOOD, SLOW)
-    world.boot()
-    world.happen()
-    world.kill("a")
-    ref = world.ask(Reload(one_for_all("root", "a", "b", "c")))
+    a = replace(worker("a"), ready=Notify())
+    world = World(one_for_all("root", a, "b")).fate("a", GOOD, SLOW).boot().kill("a")
+    ref = world.ask(Reload(one_for_all("root", a, "b", "c")))
     world.settle()
     assert not world.has("c")
     world.become_ready("a")
@@ -237,7 +258,7 @@ def test_supervisor_that_gives_up_meanwhile_begins_again_with_the_new_children()
     assert sorted(world.up()) == ["x", "z"]
 
 
-def test_child_made_temporary_while_its_group_restarts_is_brought_back_by_the_reload_not_by_the_restart() -> None:
+def test_child_made_temporary_while_its_group_restarts_goes_with_its_stop() -> None:
     world = World(one_for_all("root", "a", "b")).every_fate("b", STUBBORN).boot()
     world.exits("a").deliver()
     world.tell()
@@ -246,9 +267,8 @@ def test_child_made_temporary_while_its_group_restarts_is_brought_back_by_the_re
     assert [line for line in world.tell() if "start" in line or "remove" in line] == [
         "remove b temporary",
         "start a",
-        "start b",
     ]
-    assert world.child("b").is_temporary
+    assert world.up() == ["a"]
 
 
 def test_links_change_in_place() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from procsup.runtime import lock
 from procsup.runtime.failure import CannotRun
+from tests.kit import processes
 from tests.kit.daemon import Daemon, daemon_below
 from tests.kit.fixtures import Supervise
 from tests.kit.trees import ALONE, SLEEP, sh, worker
@@ -26,10 +27,10 @@ ALONE_TREE = worker("a", sh(f"{ALONE}; exec sleep 1000"))
 
 def test_lock_that_is_held_is_refused_and_its_holder_named(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
-    fd = lock.hold(path, "the thing", os.getppid())
+    fd = lock.hold(path, "the thing", os.getppid(), b"mark").fd
 
     with pytest.raises(CannotRun) as refused:
-        lock.hold(path, "the thing", os.getppid())
+        lock.hold(path, "the thing", os.getppid(), b"mark")
 
     os.close(fd)
     assert refused.value.status == 73
@@ -49,7 +50,7 @@ def test_lock_of_a_healthy_daemon_is_refused_at_once(tmp_path: Path, monkeypatch
     """However long a holder that is about to let go would be waited for."""
     monkeypatch.setattr(lock, "_PATIENCE", float("inf"))
     with held_by(str(tmp_path / "lock"), f"{os.getpid()} {os.getppid()}\n"), pytest.raises(CannotRun):
-        lock.hold(str(tmp_path / "lock"), "the thing", os.getppid())
+        lock.hold(str(tmp_path / "lock"), "the thing", os.getppid(), b"mark")
 
 
 @pytest.mark.parametrize(
@@ -63,11 +64,11 @@ def test_lock_of_a_daemon_that_is_ending_is_waited_for(tmp_path: Path, text: str
         pass
     holder = held_by(str(tmp_path / "lock"), text.format(dead=dead.pid, self=os.getpid()))
     with ThreadPoolExecutor(1) as waiting:
-        fd = waiting.submit(lock.hold, str(tmp_path / "lock"), "the thing", os.getppid())
+        held = waiting.submit(lock.hold, str(tmp_path / "lock"), "the thing", os.getppid(), b"mark")
         let_pass(0.1)
-        assert not fd.done()
+        assert not held.done()
         holder.close()
-        os.close(fd.result(DEADLINE))
+        os.close(held.result(DEADLINE).fd)
 
 
 def test_lock_of_a_daemon_that_is_ending_for_ever_is_refused_in_the_end(
@@ -75,14 +76,17 @@ def test_lock_of_a_daemon_that_is_ending_for_ever_is_refused_in_the_end(
 ) -> None:
     monkeypatch.setattr(lock, "_PATIENCE", 0.1)
     with held_by(str(tmp_path / "lock"), f"{os.getpid()} 1\n"), pytest.raises(CannotRun) as refused:
-        lock.hold(str(tmp_path / "lock"), "the thing", os.getppid())
+        lock.hold(str(tmp_path / "lock"), "the thing", os.getppid(), b"mark")
     assert f"(pid {os.getpid()})" in refused.value.message
 
 
 def test_lock_that_was_let_go_can_be_held_again(tmp_path: Path) -> None:
     path = str(tmp_path / "lock")
-    os.close(lock.hold(path, "the thing", os.getppid()))
-    os.close(lock.hold(path, "the thing", os.getppid()))
+    first = lock.hold(path, "the thing", os.getppid(), b"one")
+    os.close(first.fd)
+    second = lock.hold(path, "the thing", os.getppid(), b"two")
+    os.close(second.fd)
+    assert (first.last, second.last) == (b"", b"one")
 
 
 def test_lock_file_that_is_a_link_is_refused_and_its_target_untouched(tmp_path: Path) -> None:
@@ -90,7 +94,7 @@ def test_lock_file_that_is_a_link_is_refused_and_its_target_untouched(tmp_path: 
     (tmp_path / "lock").symlink_to("precious")
 
     with pytest.raises(CannotRun) as refused:
-        lock.hold(str(tmp_path / "lock"), "the thing", os.getppid())
+        lock.hold(str(tmp_path / "lock"), "the thing", os.getppid(), b"mark")
 
     assert refused.value.status == 73
     assert (tmp_path / "precious").read_text() == "gold"
@@ -103,6 +107,33 @@ def test_folder_that_we_make_is_ours_alone_and_an_existing_one_stays_as_it_is(tm
 
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("old", "old/new", "old/new/newer")]
     assert modes == [0o755, 0o700, 0o700]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ours").mkdir(mode=0o555)
+    with pytest.raises(CannotRun, match="cannot write into the folder of things"):
+        lock.make_folder(str(tmp_path / "ours"), "things")
+
+
+def test_what_a_daemon_and_its_guardian_left_that_were_killed_together_is_killed_by_the_next_one(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    state = tmp_path / "shared"
+    first = supervise(worker("a", sh("setsid sleep 1000 & exec sleep 1000")), state_dir=state)
+    old = first.process("a")
+    os.kill(first.guardian, signal.SIGSTOP)  # so that it does not get to its work
+    os.kill(first.pid, signal.SIGKILL)
+    os.kill(first.guardian, signal.SIGKILL)
+    second = supervise(worker("a"), state_dir=state)
+    assert not processes.is_alive(old)
+    assert "that the daemon before this one had left behind" in second.told()
+
+
+def test_daemon_that_ended_in_order_leaves_no_word_in_its_lock(supervise: Supervise) -> None:
+    daemon = supervise(TREE)
+    assert daemon.stop() == 0
+    assert (daemon.state_dir / "lock").read_text() == ""
 
 
 def test_second_daemon_at_the_same_socket_is_refused_with_73(supervise: Supervise) -> None:

@@ -216,6 +216,6 @@ def test_a_start_that_failed_in_a_reload(supervise: Supervise) -> None:
     assert steps[1].startswith("bad could not start: ")
     daemon.file.write_text(tree(worker("a", ["sleep", "2000"]), worker("b")))
     daemon.call("reload")
-    assert "bad was taken out of the tree a moment ago: it is not in the file any more" in " ".join(
+    assert "bad was taken out of the tree a moment ago: the file does not have it there any more" in " ".join(
         without_times(why(daemon, "bad"))
     )

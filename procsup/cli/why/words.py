@@ -315,6 +315,8 @@ def _told(fact: Fact, tails: dict[str, tuple[str, ...]]) -> tuple[str, Meaning |
                 words += f", waiting for {shortened(fact.waited_for, _LONGEST_LINE)}"
             if fact.command:
                 words += f"; its command: {shortened(' '.join(fact.command), _LONGEST_LINE)}"
+            if fact.reason.startswith("start_failed "):  # it has never run
+                return words, "bad", ()
             return _with_tail(words, fact.path, fact.tail, tails)
         case Restarted():
             words = f"{name_of(fact.supervisor)} restarted {_with_others(fact)}: {_left(fact)}"

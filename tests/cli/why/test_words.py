@@ -108,7 +108,7 @@ def test_a_start_that_failed_again_and_again(tmp_path: Path) -> None:
         "          restarts in 5s are allowed) and the daemon ended with exit status 70.",
     ]
     failed = "could not start: its program cannot be executed: no such file or directory (ENOENT)"
-    assert f"  +0.300s  a {failed}; its command: program, without a word" in lines
+    assert f"  +0.300s  a {failed}; its command: program" in lines
 
 
 def test_failures_of_others_that_used_up_the_limit_are_not_forgotten(tmp_path: Path) -> None:
