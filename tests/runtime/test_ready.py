@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.kit import processes
+from tests.kit.cgroups import new_cgroup, of_process
 from tests.kit.daemon import Daemon
 from tests.kit.fixtures import Supervise
 from tests.kit.strangers import needs_root
@@ -492,3 +493,34 @@ def test_who_is_ready_may_go_on_talking(start: Start) -> None:
     script = "for i in range(1000): notify(b'READY=1\\nSTATUS=%d' % i)\nprint('done', flush=True)"
     daemon = start(worker("a", notifies(script), ready="notify")).wait_until_up()
     wait_until(lambda: daemon.log("a") == b"done\n", "all was said")
+
+
+# Where descriptors are many, and where there are cgroups
+
+
+def test_a_crowded_daemon_gives_its_workers_their_descriptors_too(start: Start) -> None:
+    """From 512 descriptors on, another thread does it."""
+    crowd = [worker(f"w{number}", SLEEP) for number in range(260)]
+    speaks = (worker(f"fd{fd}", sh(f"echo >&{fd}; exec sleep 1000"), ready={"fd": fd}) for fd in (3, 4, 5))
+    daemon = start(*crowd, *speaks).wait_until_up()
+    assert len(os.listdir(f"/proc/{daemon.pid}/fd")) > 512
+    assert {row["state"] for row in daemon.status()["tree"]} == {"running"}
+
+
+@needs_root
+def test_a_command_and_what_it_leaves_are_killed_in_their_cgroup(start: Start) -> None:
+    leaves = sh("setsid sleep 1000 & sleep 1000 & [ -e open ]")
+    with new_cgroup() as cgroup:
+        daemon = start(worker("a", sh(f"{AT_THE_GATE}; touch open; exec sleep 1000"), ready={"command": leaves}),
+                       program=cgroup.program())  # fmt: skip
+        wait_until_waiting(daemon, "(exit 1)")
+        assert daemon.status()["daemon"]["containment"] == "cgroup"
+        daemon.open_gate()
+        daemon.wait_until_up()
+        own = f"/procsup-{daemon.pid}/2.a"
+        wait_until(
+            lambda: [of_process(one.pid).endswith(own) for one in daemon.remaining()].count(True) == 1
+            and not any(one for one in daemon.remaining() if "ready" in of_process(one.pid)),
+            "the worker is alone",
+        )
+        assert daemon.stop() == 0
