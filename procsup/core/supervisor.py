@@ -500,12 +500,15 @@ class Supervisor:
                 self.children[spec.name] = old
             else:
                 if old is not None:
-                    self._forget(old)
+                    self._lose(old, why)
                 self.add(spec)
         for child in before.values():
-            self.book.record("child_removed", child, self.child.cause, why=why)
-            self._forget(child)
+            self._lose(child, why)
         self.active_significant = 0
+
+    def _lose(self, child: Child, why: str) -> None:
+        self.book.record("child_removed", child, self.child.cause, why=why)
+        self._forget(child)
 
     def add(self, spec: ChildSpec) -> Child:
         """A new child, last in start order."""

@@ -1,10 +1,10 @@
 """Channels: the daemon's ends of the two pipes that a worker may have (DESIGN § 4). What is said on them is described
 in procsup/wire/messages.py; what becomes of it is post.py's business.
 
-Laws: no worker can hold up the others, or make the daemon grow. As with output (output.py) the pipes have an epoll set
-of their own; a turn of the loop reads for no longer than _TURN_SECONDS, but for the last line, and who has much to say
-takes turns with the others. A line that is not a message costs that worker a complaint and nothing else; complaints are
-counted, and told of at the first, the 10th, the 100th.
+Laws: no worker can hold up the others, or make the daemon grow. A turn of the loop hears workers for no longer than
+_TURN_SECONDS, but for the last line. Who has much to say, or has come too late in a turn, lines up, and as long as
+anybody waits so does everybody else: first come, first served. A line that is not a message costs that worker a
+complaint and nothing else; complaints are counted, and told of at the first, the 10th, the 100th.
 
 What a worker does not read is kept: messages up to MAX_UNREAD bytes, and then whoever sends is refused. What the daemon
 itself has to say, which nobody could send again, is kept up to twice as many, and lost after that, with a complaint. As
@@ -13,17 +13,17 @@ long as a mailbox is full, its worker is not listened to either: so its own requ
 
 import fcntl
 import os
-import select
 import sys
 import termios
 import time
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 
 from procsup.runtime.loop import READ, WRITE, Loop
 from procsup.runtime.spawn import SpawnFailure
-from procsup.wire.messages import FROM_WORKER, MAX_LINE, Json, parse
+from procsup.wire.messages import FROM_WORKER, MAX_LINE, Json, parse, parse_plain_send
 
 MAX_UNREAD = 1024 * 1024
 """Bytes kept for a worker beside what its pipe holds."""
@@ -31,8 +31,6 @@ MAX_UNREAD = 1024 * 1024
 _TURN_SECONDS = 0.001
 _FAIR = 64
 """Lines of one worker at a time."""
-_AT_ONCE = 16
-"""Workers of those who have just spoken; the others are ready still in the next turn, and epoll(7) takes turns."""
 _PIECE = 16384
 _LAST_WORDS = 65536
 _LAST_WORDS_SECONDS = 0.01
@@ -41,18 +39,21 @@ _LAST_WORDS_SECONDS = 0.01
 Take = Callable[[int, str, Json], None]
 """Called with a life, the path of its worker, and what it says, a message of FROM_WORKER."""
 
+PassOn = Callable[[int, str, str, str], None]
+"""Called for a `send` that is plain (parse_plain_send), with a life, the path of its worker, to whom, and the body."""
+
 OnComplaint = Callable[[int, int, str], None]
 """Called with a life, how many complaints there have been about it, and the last of them."""
 
 
 class _Hearing(Enum):
-    """How it is with a worker's outbox. Only WATCHED ones are in the epoll set."""
+    """How it is with a worker's outbox. The loop watches WATCHED ones only."""
 
     UNBORN = "unborn"
     """It may speak already, but the tree does not know yet that it runs."""
     WATCHED = "watched"
     WAITING = "waiting"
-    """Whole lines of it are left; it waits for its turn."""
+    """It has more to say, and waits for its turn."""
     MUTED = "muted"
     """It is to read its own mailbox first."""
     CLOSED = "closed"
@@ -61,16 +62,17 @@ class _Hearing(Enum):
 class Channels:
     """Owns the pipes of every life that has them."""
 
-    def __init__(self, loop: Loop, take: Take, on_complaint: OnComplaint) -> None:
+    def __init__(self, loop: Loop, take: Take, pass_on: PassOn, on_complaint: OnComplaint) -> None:
         self._loop = loop
         self._take = take
+        self._pass_on = pass_on
         self._on_complaint = on_complaint
-        self._epoll = select.epoll()
         self._lives: dict[int, _Channel] = {}
-        self._by_fd: dict[int, _Channel] = {}
         self._waiting: deque[_Channel] = deque()
         self._is_turn_due = False
-        loop.watch(self._epoll.fileno(), READ, self._take_turn)
+        self._turn = -1
+        self._end = 0.0
+        """When the time of this turn is over."""
 
     def open(self, life: int, worker: str) -> tuple[int, int]:
         """What the worker of this path is to be spawned with, mailbox and outbox; the caller closes them after that.
@@ -89,8 +91,7 @@ class Channels:
             for fd in opened:
                 os.close(fd)
             raise SpawnFailure("channel", error.errno or 0) from None
-        channel = _Channel(life, worker, mailbox, outbox)
-        self._lives[life] = self._by_fd[mailbox] = self._by_fd[outbox] = channel
+        self._lives[life] = _Channel(life, worker, mailbox, outbox)
         return its_mailbox, its_outbox
 
     def listen(self, life: int) -> None:
@@ -142,8 +143,6 @@ class Channels:
     def close(self) -> None:
         for life in list(self._lives):
             self.end(life)
-        self._loop.forget(self._epoll.fileno())
-        self._epoll.close()
 
     # Writing
 
@@ -153,38 +152,43 @@ class Channels:
             return True
         if len(channel.unwritten) + len(line) > most:
             return False
-        was_empty = not channel.unwritten
-        channel.unwritten += line
-        if was_empty:
-            self._flush(channel)
+        if channel.unwritten:
+            channel.unwritten += line
+        else:
+            channel.unwritten += line[self._put(channel, line) :]
             if channel.unwritten:
                 self._await_room(channel)
         return True
 
     def _flush(self, channel: "_Channel") -> None:
         """Write what fits."""
+        while channel.unwritten and (written := self._put(channel, bytes(channel.unwritten[:_PIECE]))):
+            del channel.unwritten[:written]
+
+    def _put(self, channel: "_Channel", piece: bytes) -> int:
+        """How much of it need not be kept: what fits, or all if there is nobody to read it any more."""
         try:
-            while channel.unwritten:
-                del channel.unwritten[: os.write(channel.mailbox, memoryview(channel.unwritten)[:_PIECE])]
+            return os.write(channel.mailbox, piece)
         except BlockingIOError:
-            pass
+            return 0
         except OSError:  # it has closed its end
             self._close_mailbox(channel)
+            return len(piece)
 
     def _await_room(self, channel: "_Channel") -> None:
         try:
-            self._epoll.register(channel.mailbox, WRITE)
+            self._loop.watch_aside(channel.mailbox, WRITE, partial(self._has_room, channel))
             channel.is_awaited = True
         except OSError:
             self.complain(channel.life, "cannot wait until it reads its mailbox: the kernel lets us watch no more")
             self._close_mailbox(channel)
 
-    def _has_room(self, channel: "_Channel") -> None:
+    def _has_room(self, channel: "_Channel", mask: int) -> None:
         """Its worker has read, or closed its end."""
         self._flush(channel)
         if not channel.unwritten and channel.is_awaited:
             channel.is_awaited = False
-            self._epoll.unregister(channel.mailbox)
+            self._loop.forget(channel.mailbox)
         if channel.hearing is _Hearing.MUTED:
             self._settle(channel)
 
@@ -192,51 +196,56 @@ class Channels:
         if channel.mailbox >= 0:
             if channel.is_awaited:
                 channel.is_awaited = False
-                self._epoll.unregister(channel.mailbox)
-            del self._by_fd[channel.mailbox]
+                self._loop.forget(channel.mailbox)
             os.close(channel.mailbox)
             channel.mailbox = -1
             channel.unwritten.clear()
 
     # Reading
 
-    def _take_turn(self, mask: int = 0) -> None:
-        """One helping for each who has just spoken, and for each who waits, as far as the time allows."""
-        end = time.monotonic() + _TURN_SECONDS
-        waiting = len(self._waiting)
-        for fd, _ in self._epoll.poll(0, _AT_ONCE):
-            channel = self._by_fd.get(fd)  # another one of these may have closed it
-            if channel is None:
-                continue
-            if fd == channel.mailbox:
-                self._has_room(channel)
-            else:
-                self._hear(channel, end)
-        while waiting > 0 and self._waiting and time.monotonic() < end:
-            waiting -= 1
-            self._hear(self._waiting.popleft(), end)
-        if self._waiting:
-            self._await_turn()
+    def _speaks(self, channel: "_Channel", mask: int) -> None:
+        """One that is watched."""
+        if self._waiting or self._is_time_over():
+            self._loop.forget(channel.outbox)
+            self._line_up(channel)
+        else:
+            self._hear(channel)
 
-    def _await_turn(self) -> None:
+    def _line_up(self, channel: "_Channel") -> None:
+        channel.hearing = _Hearing.WAITING
+        self._waiting.append(channel)
         if not self._is_turn_due:
             self._is_turn_due = True
-            self._loop.soon(self._take_next_turn)
+            self._loop.soon(self._hear_who_waits)
 
-    def _take_next_turn(self) -> None:
+    def _hear_who_waits(self) -> None:
+        """Each once, as far as the time allows."""
         self._is_turn_due = False
-        if not self._epoll.closed:
-            self._take_turn()
+        for _ in range(len(self._waiting)):
+            if self._is_time_over() or not self._waiting:  # at the end of a life one leaves the line
+                break
+            self._hear(self._waiting.popleft())
+        if self._waiting and not self._is_turn_due:
+            self._is_turn_due = True
+            self._loop.soon(self._hear_who_waits)
 
-    def _hear(self, channel: "_Channel", end: float) -> None:
+    def _is_time_over(self) -> bool:
+        """Of this turn. It begins when the first one is heard."""
+        now = time.monotonic()
+        if self._turn != self._loop.turns:
+            self._turn = self._loop.turns
+            self._end = now + _TURN_SECONDS
+        return now > self._end
+
+    def _hear(self, channel: "_Channel") -> None:
         """Take some lines: of those that are left, or of the next piece."""
-        if not channel.has_line():
+        if not channel.lines:
             self._read(channel)
-        taken = 0
-        while not channel.is_full and taken < _FAIR and channel.has_line():
-            self._understand(channel)
-            taken += 1
-            if time.monotonic() > end:
+        for _ in range(_FAIR):
+            if channel.is_full or not channel.lines:
+                break
+            self._understand(channel, channel.lines.popleft())
+            if self._is_time_over():
                 break
         self._settle(channel)
 
@@ -244,24 +253,21 @@ class Channels:
         """How it goes on after it was heard."""
         if channel.hearing is _Hearing.CLOSED:
             return
-        before = channel.hearing
+        if not channel.is_full and not channel.lines:
+            if channel.hearing is not _Hearing.WATCHED:
+                self._watch(channel)
+            return
+        if channel.hearing is _Hearing.WATCHED:
+            self._loop.forget(channel.outbox)
         if channel.is_full:
             channel.hearing = _Hearing.MUTED
-        elif channel.has_line():
-            channel.hearing = _Hearing.WAITING
-            self._waiting.append(channel)
-            if before is _Hearing.MUTED:
-                self._await_turn()
         else:
-            channel.hearing = _Hearing.WATCHED
-        if before is _Hearing.WATCHED and channel.hearing is not _Hearing.WATCHED:
-            self._epoll.unregister(channel.outbox)
-        elif before is not _Hearing.WATCHED and channel.hearing is _Hearing.WATCHED:
-            self._watch(channel)
+            self._line_up(channel)
 
     def _watch(self, channel: "_Channel") -> None:
         try:
-            self._epoll.register(channel.outbox, READ)
+            self._loop.watch_aside(channel.outbox, READ, partial(self._speaks, channel))
+            channel.hearing = _Hearing.WATCHED
         except OSError:
             self.complain(channel.life, "cannot listen to it any more: the kernel lets us watch no more")
             channel.hearing = _Hearing.MUTED
@@ -279,10 +285,13 @@ class Channels:
         channel.add(piece)
         return len(piece)
 
-    def _understand(self, channel: "_Channel") -> None:
-        line = channel.take_line()
-        if len(line) > MAX_LINE:
+    def _understand(self, channel: "_Channel", line: bytes) -> None:
+        if len(line) >= MAX_LINE:
             self.complain(channel.life, f"cannot read the message: the line is longer than {MAX_LINE} bytes")
+            return
+        sent = parse_plain_send(line)
+        if sent is not None:
+            self._pass_on(channel.life, channel.worker, *sent)
             return
         try:
             message = parse(line, FROM_WORKER)
@@ -295,8 +304,8 @@ class Channels:
         end = time.monotonic() + _LAST_WORDS_SECONDS
         left = 0 if channel.hearing is _Hearing.CLOSED else min(_unread(channel.outbox), _LAST_WORDS)
         while time.monotonic() < end:
-            if channel.has_line():
-                self._understand(channel)
+            if channel.lines:
+                self._understand(channel, channel.lines.popleft())
             elif left <= 0 or (count := self._read(channel)) == 0:
                 return
             else:
@@ -306,11 +315,10 @@ class Channels:
         if channel.hearing is _Hearing.CLOSED:
             return
         if channel.hearing is _Hearing.WATCHED:
-            self._epoll.unregister(channel.outbox)
+            self._loop.forget(channel.outbox)
         elif channel.hearing is _Hearing.WAITING and channel in self._waiting:
             self._waiting.remove(channel)
         channel.hearing = _Hearing.CLOSED
-        del self._by_fd[channel.outbox]
         os.close(channel.outbox)
 
 
@@ -318,8 +326,8 @@ class _Channel:
     """Of one life. `mailbox` and `outbox` are our ends; `mailbox` is -1 once it is closed."""
 
     __slots__ = (
-        "_searched", "complaints", "hearing", "is_awaited", "life", "mailbox", "next_told", "outbox", "unread",
-        "unwritten", "worker",
+        "complaints", "hearing", "is_awaited", "life", "lines", "mailbox", "next_told", "outbox", "unread", "unwritten",
+        "worker",
     )  # fmt: skip
 
     def __init__(self, life: int, worker: str, mailbox: int, outbox: int) -> None:
@@ -330,11 +338,13 @@ class _Channel:
         self.hearing = _Hearing.UNBORN
         self.unwritten = bytearray()
         self.is_awaited = False
-        """Its mailbox is in the epoll set, until there is room."""
-        self.unread = bytearray()
+        """The loop watches its mailbox, until there is room."""
+        self.lines: deque[bytes] = deque()
+        """Read, and not understood yet; without their ends."""
+        self.unread = b""
+        """The beginning of the next line"""
         self.complaints = 0
         self.next_told = 1
-        self._searched = 0
 
     @property
     def is_full(self) -> bool:
@@ -342,23 +352,9 @@ class _Channel:
 
     def add(self, piece: bytes) -> None:
         """Of a line that is too long, no more is kept than shows it."""
-        self.unread += piece
-        if len(self.unread) > MAX_LINE and not self.has_line():
-            del self.unread[MAX_LINE + 1 :]
-            self._searched = len(self.unread)
-
-    def has_line(self) -> bool:
-        end = self.unread.find(b"\n", self._searched)
-        self._searched = end if end >= 0 else len(self.unread)
-        return end >= 0
-
-    def take_line(self) -> bytes:
-        """The next, with its end; there is one."""
-        end = self._searched + 1
-        line = bytes(self.unread[:end])
-        del self.unread[:end]
-        self._searched = 0
-        return line
+        *lines, rest = (self.unread + piece).split(b"\n")
+        self.lines.extend(lines)
+        self.unread = rest[:MAX_LINE]
 
 
 def _unread(fd: int) -> int:

@@ -13,6 +13,7 @@ its story; a bug of the core, which cannot be asked any more, ends every worker 
 import faulthandler
 import functools
 import gc
+import math
 import os
 import signal
 import time
@@ -220,7 +221,7 @@ class Daemon:
             return
         self._tidy()
         try:
-            self._loop.turn(self._patience())
+            self._wait()
         except Exception:  # noqa: BLE001  # a bug of ours: the tree is stopped in order
             self._confess()
         self._take_results()
@@ -231,7 +232,8 @@ class Daemon:
         self._probes.poll(now)
         self._journal.poll(now)
         self._service_manager.poll(now)
-        self._check_guardian()  # before anything follows from the deaths: orphans may have been out of sight
+        if self._events:
+            self._check_guardian()  # before anything follows from the deaths: orphans may have been out of sight
         deadline = self._node.next_deadline()
         if deadline is not None and deadline <= now:
             self._events.append(TimePassed())
@@ -241,12 +243,17 @@ class Daemon:
         self._reaper.tidy()
         self._outputs.tidy()
 
-    def _patience(self) -> float | None:
-        """Seconds to wait, None for ever."""
-        if self._events or self._results:
-            return 0.0
-        deadlines = [when for when in self._deadlines() if when is not None]
-        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+    def _wait(self) -> None:
+        """Until there is something to look after. What workers only say to each other ends no turn."""
+        deadline = -math.inf if self._events or self._results else self._next_deadline()
+        while True:
+            patience = None if deadline is None else max(0.0, deadline - time.monotonic())
+            is_eventful = self._loop.turn(patience)
+            if is_eventful or self._events or patience == 0.0:
+                return
+
+    def _next_deadline(self) -> float | None:
+        return min((when for when in self._deadlines() if when is not None), default=None)
 
     def _deadlines(self) -> tuple[float | None, ...]:
         return (

@@ -6,6 +6,7 @@ under the name now gets the message. What concerns links, monitors and readiness
 the core tells becomes a line.
 """
 
+import functools
 from collections.abc import Callable
 from typing import assert_never
 
@@ -16,7 +17,7 @@ from procsup.core.messages import Answer, Down, Exit, Message, Shutdown
 from procsup.core.requests import Demonitor, Link, Monitor, Request, TrapExits, Unlink
 from procsup.runtime.channels import Channels, OnComplaint
 from procsup.runtime.loop import Loop
-from procsup.wire.messages import Json, encode
+from procsup.wire.messages import MAX_LINE, Json, encode
 
 Reach = Callable[[str], Child | None]
 """The worker of this name, if it has a process that can be spoken to."""
@@ -32,7 +33,7 @@ class Post:
         report: Callable[[BecameReady | Requested], None],
         on_complaint: OnComplaint,
     ) -> None:
-        self.channels = Channels(loop, self._take, on_complaint)
+        self.channels = Channels(loop, self._take, self._pass_on, on_complaint)
         self._reach = reach
         self._report = report
 
@@ -58,6 +59,17 @@ class Post:
                 self._report(BecameReady(life))
             case _:
                 self._report(Requested(life, message.get("id"), _request(message)))
+
+    def _pass_on(self, life: int, worker: str, to: str, body: str) -> None:
+        """As `_send`, of a message whose sender is not to be told what becomes of it."""
+        child = self._reach(to)
+        if child is None:
+            return
+        line = f"{_beginning(worker)}{body}}}\n".encode()
+        if len(line) > MAX_LINE:
+            self.channels.complain(life, f"cannot pass on the message to {to!r}: it is too long with its sender's name")
+        else:
+            self.channels.send(child.life, line)
 
     def _send(self, life: int, worker: str, message: Json) -> None:
         to = message["to"]
@@ -87,6 +99,12 @@ class Post:
         if "id" in request:
             error = {"kind": kind, "message": why[:_LONGEST]}
             self.channels.tell(life, encode({"type": "reply", "id": request["id"], "error": error}))
+
+
+@functools.lru_cache(1024)
+def _beginning(worker: str) -> str:
+    """Of a message from the worker of this path, up to its body."""
+    return encode({"type": "message", "from": worker.rpartition("/")[2], "body": 0}).decode().removesuffix("0}\n")
 
 
 def _request(message: Json) -> Request:

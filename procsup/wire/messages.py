@@ -85,7 +85,7 @@ def parse(line: bytes, schema: Mapping[str, Mapping[str, tuple[type, ...]]]) -> 
         ValueError: it is none; the text says why.
     """
     try:
-        message = json.loads(line.decode())
+        message = _decode(line.decode())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"cannot read the message: not JSON: {error}") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
@@ -99,6 +99,43 @@ def parse(line: bytes, schema: Mapping[str, Mapping[str, tuple[type, ...]]]) -> 
             expected = " or ".join(_WORDS[one] for one in types)
             raise ValueError(f"cannot read the message: {key!r} of {message['type']!r} is {found}, expected {expected}")
     return message
+
+
+def parse_plain_send(line: bytes) -> tuple[str, str] | None:
+    """Of a `send` that is written as `encode` does, and holds nothing else: to whom, and its body as JSON text, which
+    can be passed on as it is. None for any other line: `parse` is to judge it. Without the newline.
+    """
+    if not line.startswith(_SEND):
+        return None
+    try:
+        text = line.decode()
+        end_of_name = text.index('"', len(_SEND))
+        begin = end_of_name + len(_BODY)
+        _, end = _DECODER.raw_decode(text, begin)
+    except (ValueError, RecursionError):
+        return None
+    name, body = text[len(_SEND) : end_of_name], text[begin:end]
+    is_plain = name.isprintable() and "\\" not in name and "\\u" not in body  # which may be half a surrogate pair
+    return (name, body) if is_plain and text[end_of_name:begin] == _BODY and text[end:] == "}" else None
+
+
+_SEND, _BODY = b'{"type":"send","to":"', '","body":'
+
+
+def _decode(text: str) -> Any:
+    """As json.loads, which first looks for much that is seldom there."""
+    if text.startswith("{"):
+        value, end = _DECODER_OF_ALL.raw_decode(text)
+        if text[end:] in ("\n", ""):
+            return value
+    return json.loads(text)
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_DECODER, _DECODER_OF_ALL = json.JSONDecoder(parse_constant=_refuse), json.JSONDecoder()
 
 
 _WORDS = {

@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tests.bench import chatty, idle, killed, logs, memory, messages, restart, scale, start, status
+from tests.bench import chatty, idle, killed, library, logs, memory, messages, restart, scale, start, status
 from tests.bench.figure import CannotMeasure, Figure
 from tests.bench.lab import Lab, Options
 from tests.bench.rivals import MOST_KEPT
@@ -45,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[Lab], Iterator[Figure]]] = {
     "logs": logs.measure,
     "chatty": chatty.measure,
     "messages": messages.measure,
+    "library": library.measure,
 }
 
 

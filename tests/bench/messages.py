@@ -1,8 +1,14 @@
 """Messages and targets: a round trip between two workers through the daemon, beside one through a bare pair of pipes
-between two Python processes; and the restart of a Python function as a target, beside the same as a command.
+between two Python processes, and beside one through a bare relay, which is a Python process that waits by epoll(7),
+reads and writes and does nothing else; and the restart of a Python function as a target, beside the same as a command.
 
-A round trip is measured by the worker that asks, without the library: write(2), read(2), no JSON of its own. A restart
-lasts from the KILL to the first line of the function.
+A round trip is measured by the worker that asks, without the library: write(2), read(2), no JSON of its own. The three
+take turns, a few milliseconds each, in one process. Through the daemon and through the relay three processes are woken
+four times; where the scheduler has them wake up, on this processor or on another that may be asleep, decides more than
+what they do (of a relay that does nothing, 15 or 55 us). So what is held to the target is measured with all of them on
+one processor, as the two on a bare pair of pipes are anyway; what comes of it on all processors stands below it.
+
+A restart lasts from the KILL to the first line of the function.
 """
 
 import contextlib
@@ -28,7 +34,7 @@ RESTART = Target(0.5, "ratio")
 _IMPORTS = ("json", "asyncio", "logging", "dataclasses")
 
 _APP = """
-import os, time
+import os, select, time
 
 LINE = b'{"type":"send","to":"NAME","body":1}\\n'
 
@@ -37,13 +43,29 @@ def echo(source=3, sink=4):
     while os.read(source, 65536):
         os.write(sink, line)
 
-def ask(file, trips, rounds):
-    there, here = os.pipe(), os.pipe()
+def relay(sinks):
+    epoll = select.epoll()
+    for source in sinks:
+        epoll.register(source, select.EPOLLIN)
+    while True:
+        for source, _ in epoll.poll():
+            os.write(sinks[source], os.read(source, 65536))
+
+def beginning(function, *args):
     if os.fork() == 0:
-        echo(there[0], here[1])
-    with open(file, "a", buffering=1) as out:
-        for _ in range(rounds):
-            out.write(f"{seconds(4, 3, trips)} {seconds(there[1], here[0], trips)}\\n")
+        function(*args)
+
+def ask(file, slices, trips):
+    there, back = os.pipe(), os.pipe()
+    beginning(echo, there[0], back[1])
+    up, down, up_again, down_again = (os.pipe() for _ in range(4))
+    beginning(echo, down[0], up_again[1])
+    beginning(relay, {up[0]: down[1], up_again[0]: down_again[1]})
+    ways = [(4, 3), (there[1], back[0]), (up[1], down_again[0])]
+    found = [[seconds(*way, trips) for way in ways] for _ in range(slices)]
+    with open(file + "~", "w") as out:
+        out.writelines(" ".join(map(str, slice)) + "\\n" for slice in found)
+    os.rename(file + "~", file)
     time.sleep(1000)
 
 def seconds(sink, source, trips):
@@ -60,25 +82,48 @@ def begin(file):
     time.sleep(1000)
 """
 
-_TRIPS = 2000
+_TRIPS = 100
+"""In a turn."""
+_SLICES = 40
+"""Turns in a round."""
 
 
 def measure(lab: Lab) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         (here / "app.py").write_text(_APP)
-        yield _round_trip(lab, here)
+        lab.say("messages: round trips")
+        with _one_processor():
+            through, bare, relayed = _round_trips(lab, here / "one")
+        remark = "all on one CPU"
+        yield Figure("round trip of a message", "µs", through, bare, ROUND_TRIP, remark, beside="bare pipes")
+        yield Figure("round trip of a message", "µs", through, relayed, None, remark, beside="bare relay")
+        through, bare, relayed = _round_trips(lab, here / "all")
+        remark = "wherever the scheduler puts them"
+        yield Figure("round trip of a message", "µs", through, bare, None, remark, beside="bare pipes")
+        yield Figure("round trip of a message", "µs", through, relayed, None, remark, beside="bare relay")
         yield _restart(lab, here)
 
 
-def _round_trip(lab: Lab, here: Path) -> Figure:
-    lab.say("messages: round trips")
-    file, rounds = here / "trips", max(3, lab.options.rounds)
-    ask = target("ask", "app:ask", args=[str(file), _TRIPS, rounds])
-    with _daemon(here, tree(supervisor("root", ["echo", "ask"]), target("echo", "app:echo"), ask)):
-        times = [tuple(map(float, line.split())) for line in _lines(file, rounds)]
-    through, bare = (1e6 * statistics.median(column) for column in zip(*times, strict=True))
-    return Figure("round trip of a message", "µs", through, bare, ROUND_TRIP, beside="bare pipes")
+@contextlib.contextmanager
+def _one_processor() -> Iterator[None]:
+    """For this process and all that it starts meanwhile."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _round_trips(lab: Lab, file: Path) -> tuple[float, float, float]:
+    """In microseconds, the medians: through the daemon, through bare pipes and through the relay."""
+    slices = _SLICES * lab.options.rounds
+    ask = target("ask", "app:ask", args=[str(file), slices, _TRIPS])
+    with _daemon(file.parent, tree(supervisor("root", ["echo", "ask"]), target("echo", "app:echo"), ask)):
+        rows = [map(float, line.split()) for line in _lines(file, slices)]
+    through, bare, relayed = (1e6 * statistics.median(column) for column in zip(*rows, strict=True))
+    return through, bare, relayed
 
 
 def _restart(lab: Lab, here: Path) -> Figure:

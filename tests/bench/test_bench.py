@@ -13,7 +13,21 @@ import psutil
 import pytest
 
 from tests.bench import __main__ as command
-from tests.bench import census, chatty, idle, killed, logs, memory, restart, rivals, scale, start, status
+from tests.bench import (
+    census,
+    chatty,
+    idle,
+    killed,
+    library,
+    logs,
+    memory,
+    messages,
+    restart,
+    rivals,
+    scale,
+    start,
+    status,
+)
 from tests.bench.figure import CannotMeasure, Figure, Target, percentile
 from tests.bench.lab import Lab, Options
 from tests.bench.rivals import Commands, Rival
@@ -53,6 +67,14 @@ def test_every_benchmark_that_needs_a_floor_measures_it_and_procsup(compiled: La
         figures = list(measure(compiled))
         assert all(figure.procsup > 0 for figure in figures)
         assert all(figure.ratio is not None for figure in figures if figure.target)
+
+
+def test_messages_and_the_library_are_measured_beside_something_bare(lab: Lab) -> None:
+    for measure in (messages.measure, library.measure):
+        figures = list(measure(lab))
+        assert all(figure.procsup > 0 for figure in figures)
+        assert all(figure.ratio is not None for figure in figures if figure.other is not None)
+        assert any(figure.target for figure in figures)
 
 
 def test_one_among_many_is_measured_against_one_among_few(compiled: Lab) -> None:

@@ -38,6 +38,9 @@ class Exchange:
         self.channels = Channels(
             self.loop,
             lambda life, worker, message: self.heard.append((life, message)),
+            lambda life, worker, to, body: self.heard.append(
+                (life, {"type": "send", "to": to, "body": json.loads(body)})
+            ),
             lambda *complaint: self.complaints.append(complaint),
         )
         self.ends: dict[int, tuple[int, int]] = {}
@@ -180,6 +183,25 @@ def test_who_has_much_to_say_takes_turns_with_the_others(exchange: Exchange) -> 
     exchange.turn_until(lambda: (2, {"type": "ready"}) in exchange.heard)
     assert len(exchange.heard) < flood // len(READY)
     exchange.turn_until(lambda: len(exchange.heard) == flood // len(READY) + 1)
+
+
+def test_who_comes_too_late_in_a_turn_is_heard_before_whoever_speaks_again(exchange: Exchange) -> None:
+    """Many at once, more than a turn has time for; who was heard and says something more has to wait for the others."""
+    lives = range(1, 301)
+    for life in lives:
+        exchange.open(life)
+        os.write(exchange.ends[life][1], READY * 20)
+    exchange.loop.turn(0)
+    first = {life for life, _ in exchange.heard}
+    assert 0 < len(first) < len(lives)
+    for life in first:
+        os.write(exchange.ends[life][1], b'{"type":"send","to":"eve","body":"again"}\n')
+    exchange.turn_until(lambda: len(exchange.heard) == 20 * len(lives) + len(first))
+    again = [number for number, (_, message) in enumerate(exchange.heard) if message["type"] == "send"]
+    last_to_begin = max(
+        next(number for number, (heard, _) in enumerate(exchange.heard) if heard == life) for life in lives
+    )
+    assert last_to_begin < min(again[1:])  # one may have been in the middle when the time was over
 
 
 def test_an_outbox_that_is_closed_costs_nothing(exchange: Exchange) -> None:

@@ -84,6 +84,22 @@ def test_forgotten_descriptor_is_silent_even_within_the_batch_that_found_it_read
     assert len(seen) == 1
 
 
+def test_turn_in_which_only_what_is_aside_was_ready_is_nobody_elses_business(loop: Loop, pipes: list[Pipe]) -> None:
+    seen: list[str] = []
+    loop.watch_aside(pipes[0][0], READ, lambda mask: seen.append("aside"))
+    loop.watch(pipes[1][0], READ, lambda mask: seen.append("other"))
+    os.write(pipes[0][1], b"x")
+    first = loop.turn(DEADLINE)
+    os.write(pipes[1][1], b"x")
+    second = loop.turn(DEADLINE)
+    loop.forget(pipes[0][0])
+    loop.forget(pipes[1][0])
+    third = loop.turn(0)
+
+    assert (first, second, third) == (False, True, True)
+    assert sorted(seen) == ["aside", "aside", "other"]
+
+
 def test_changed_mask_decides_what_is_waited_for(loop: Loop, pipes: list[Pipe]) -> None:
     seen: list[int] = []
     loop.watch(pipes[0][1], WRITE, seen.append)

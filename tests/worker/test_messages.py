@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from procsup.wire.messages import FROM_WORKER, MAX_LINE, TO_WORKER, encode, parse
+from procsup.wire.messages import FROM_WORKER, MAX_LINE, TO_WORKER, encode, parse, parse_plain_send
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -73,3 +73,41 @@ def test_a_line_has_64_kib_at_most() -> None:
 def test_what_is_not_json_is_not_written(body: object) -> None:
     with pytest.raises((ValueError, TypeError)):
         encode({"type": "send", "to": "a", "body": body})
+
+
+@given(
+    to=st.sampled_from(["eve", "a b", "ä"]),
+    body=_JSON.filter(lambda body: "\\u" not in json.dumps(body, ensure_ascii=False)),
+)
+def test_a_plain_send_is_passed_on_as_it_is_written(to: str, body: Any) -> None:
+    line = encode({"type": "send", "to": to, "body": body}).removesuffix(b"\n")
+    assert parse_plain_send(line) == (to, line.decode().partition(',"body":')[2].removesuffix("}"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"send","to":"eve","body":1,"id":1}',
+        b'{"type":"send","to":"eve","body":1,"body":2}',
+        b'{"type":"send","to":"eve","body":1,"from":"root"}',
+        b'{"type":"send","to":"eve","body":1}}',
+        b'{"type":"send","to":"eve","body":1} ',
+        b'{"type":"send","to":"eve","body": 1}',
+        b'{"type":"send","to":"eve","body":1',
+        b'{"type":"send","to":"eve","body":}',
+        b'{"type":"send","to":"eve","body":NaN}',
+        b'{"type":"send","to":"eve","body":[-Infinity]}',
+        b'{"type":"send","to":"eve","body":"\\ud800"}',
+        b'{"type":"send","to":"eve","body":"\xff"}',
+        b'{"type":"send","to":"eve","body":"\t"}',
+        b'{"type":"send","to":"eve","body":' + b"[" * 60000 + b"}",
+        b'{"type":"send","to":"e\\"ve","body":1}',
+        b'{"type":"send","to":"e\tve","body":1}',
+        b'{"type":"send","to":1,"body":1}',
+        b'{"type":"send","to":"eve"}',
+        b'{"type":"ready"}',
+        b"",
+    ],
+)
+def test_any_other_line_is_left_to_be_judged_in_full(line: bytes) -> None:
+    assert parse_plain_send(line) is None

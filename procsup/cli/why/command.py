@@ -41,7 +41,7 @@ def why(name: str | None, as_json: bool, state_dir: str | None) -> int:
       chain        the steps: seq, time, offset (seconds since the first), fact, and
                    what belongs to that: died, could_not_start, restarted, gave_up,
                    stopped, went_down, left_down, link_fired, shut_itself_down, removed,
-                   came_back, daemon_ended, other
+                   came_back, reloaded, daemon_ended, other
       first        the seq with which the failure began; steps before it are of
                    earlier restarts that the supervisors counted
       is_of_earlier_run, is_cut, damaged_lines, missing_events
