@@ -1,5 +1,6 @@
 """Every way to be ready, with real workers, and every way not to be."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from tests.kit.daemon import Daemon
 from tests.kit.fixtures import Supervise
 from tests.kit.strangers import needs_root
 from tests.kit.trees import AT_THE_GATE, SLEEP, python, sh, supervisor, target, tree, worker
-from tests.kit.wait import wait_until
+from tests.kit.wait import let_pass, wait_until
 from tests.kit.warm import put_module
 
 APP = """
@@ -128,11 +129,6 @@ while True:
 """)
 
 
-def ready_from(start: int) -> tuple[str, ...]:
-    """Ready by descriptor 3, but not before this start."""
-    return sh(f"[ $PROCSUP_STARTS -lt {start} ] || echo >&3; exec sleep 1000")
-
-
 # Ready at last
 
 
@@ -233,6 +229,23 @@ def test_a_server_that_accepts_and_never_answers_is_asked_again(start: Start, po
     daemon.open_gate()
     wait_until_waiting(daemon, "no answer within 5s")
     daemon.wait_until_up()
+
+
+def test_who_is_stopped_or_ready_is_not_asked_after_any_more(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+        ready = worker("b", SLEEP, ready={"tcp": place})
+        daemon = start(supervisor("root", ["b", "a"]), ready, worker("a", SLEEP, ready={"http": f"http://{place}"}))
+        for _ in range(3):  # that of b, and two of a
+            server.accept()[0].close()
+        wait_until_waiting(daemon, "(connection reset by peer)")
+        daemon.call("stop", names=["a"])
+        server.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            server.accept()[0].close()
+        let_pass(0.7)
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def test_a_host_without_an_address_holds_nobody_up(start: Start) -> None:
