@@ -58,8 +58,7 @@ def test_an_interface_is_a_scope(resolver: Resolver) -> None:
     assert scopes == [7, socket.if_nametoindex("lo"), 0]
 
 
-def test_the_machines_own_name_or_none_is_answered_from_the_loop(loop: Loop, resolver: Resolver) -> None:
-    """Whatever there is behind it: an answer comes, once for each who asked, and from one question."""
+def test_a_name_is_answered_by_the_loop_to_each_who_asked(loop: Loop, resolver: Resolver) -> None:
     answers: list[Answer] = []
     for _ in range(20):
         resolver.ask("nowhere.invalid", answers.append)

@@ -1,5 +1,6 @@
 """Every way to be ready, with real workers, and every way not to be."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 
 from tests.kit import processes
+from tests.kit.cgroups import new_cgroup, of_process
 from tests.kit.daemon import Daemon
 from tests.kit.fixtures import Supervise
 from tests.kit.strangers import needs_root
 from tests.kit.trees import AT_THE_GATE, SLEEP, python, sh, supervisor, target, tree, worker
-from tests.kit.wait import wait_until
+from tests.kit.wait import let_pass, wait_until
 from tests.kit.warm import put_module
 
 APP = """
@@ -127,11 +129,6 @@ while True:
 """)
 
 
-def ready_from(start: int) -> tuple[str, ...]:
-    """Ready by descriptor 3, but not before this start."""
-    return sh(f"[ $PROCSUP_STARTS -lt {start} ] || echo >&3; exec sleep 1000")
-
-
 # Ready at last
 
 
@@ -232,6 +229,23 @@ def test_a_server_that_accepts_and_never_answers_is_asked_again(start: Start, po
     daemon.open_gate()
     wait_until_waiting(daemon, "no answer within 5s")
     daemon.wait_until_up()
+
+
+def test_who_is_stopped_or_ready_is_not_asked_after_any_more(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = f"127.0.0.1:{server.getsockname()[1]}"
+        ready = worker("b", SLEEP, ready={"tcp": place})
+        daemon = start(supervisor("root", ["b", "a"]), ready, worker("a", SLEEP, ready={"http": f"http://{place}"}))
+        for _ in range(3):  # that of b, and two of a
+            server.accept()[0].close()
+        wait_until_waiting(daemon, "(connection reset by peer)")
+        daemon.call("stop", names=["a"])
+        server.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            server.accept()[0].close()
+        let_pass(0.7)
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def test_a_host_without_an_address_holds_nobody_up(start: Start) -> None:
@@ -492,3 +506,34 @@ def test_who_is_ready_may_go_on_talking(start: Start) -> None:
     script = "for i in range(1000): notify(b'READY=1\\nSTATUS=%d' % i)\nprint('done', flush=True)"
     daemon = start(worker("a", notifies(script), ready="notify")).wait_until_up()
     wait_until(lambda: daemon.log("a") == b"done\n", "all was said")
+
+
+# Where descriptors are many, and where there are cgroups
+
+
+def test_a_crowded_daemon_gives_its_workers_their_descriptors_too(start: Start) -> None:
+    """From 512 descriptors on, another thread does it."""
+    crowd = [worker(f"w{number}", SLEEP) for number in range(260)]
+    speaks = (worker(f"fd{fd}", sh(f"echo >&{fd}; exec sleep 1000"), ready={"fd": fd}) for fd in (3, 4, 5))
+    daemon = start(*crowd, *speaks).wait_until_up()
+    assert len(os.listdir(f"/proc/{daemon.pid}/fd")) > 512
+    assert {row["state"] for row in daemon.status()["tree"]} == {"running"}
+
+
+@needs_root
+def test_a_command_and_what_it_leaves_are_killed_in_their_cgroup(start: Start) -> None:
+    leaves = sh("setsid sleep 1000 & sleep 1000 & [ -e open ]")
+    with new_cgroup() as cgroup:
+        daemon = start(worker("a", sh(f"{AT_THE_GATE}; touch open; exec sleep 1000"), ready={"command": leaves}),
+                       program=cgroup.program())  # fmt: skip
+        wait_until_waiting(daemon, "(exit 1)")
+        assert daemon.status()["daemon"]["containment"] == "cgroup"
+        daemon.open_gate()
+        daemon.wait_until_up()
+        own = f"/procsup-{daemon.pid}/2.a"
+        wait_until(
+            lambda: [of_process(one.pid).endswith(own) for one in daemon.remaining()].count(True) == 1
+            and not any(one for one in daemon.remaining() if "ready" in of_process(one.pid)),
+            "the worker is alone",
+        )
+        assert daemon.stop() == 0

@@ -1,10 +1,13 @@
 """Ready by a line of captured output in which a regular expression is found.
 
 The output's own reader (output.py) passes on what it reads, in small pieces as long as somebody listens. Of each line
-the beginning is looked at, up to _LONGEST bytes, for what an expression costs may grow with the square of that.
+the beginning is looked at, up to _LONGEST bytes, for what an expression costs may grow with the square of that; and of
+what a worker has left behind at its end, as much as _LAST_LOOK seconds allow.
 """
 
+import math
 import re
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +15,7 @@ from procsup.runtime.output import Outputs
 from procsup.runtime.probes.probe import Verdict
 
 _LONGEST: Final = 1024
+_LAST_LOOK: Final = 0.02
 
 
 class Lines:
@@ -24,7 +28,9 @@ class Lines:
         self._verdict = verdict
         self._has_begun = False
         self._is_found = False
-        outputs.listen(life, lambda: _Listener(self._pattern, self._find).hear)
+        self._end = math.inf
+        """Nothing is looked at after that, in seconds of the monotonic clock."""
+        outputs.listen(life, lambda: _Listener(self._is_it, self._find).hear)
 
     def begin(self, pid: int) -> None:
         self._has_begun = True
@@ -32,6 +38,7 @@ class Lines:
             self._verdict.ready()
 
     def last_look(self) -> None:
+        self._end = time.monotonic() + _LAST_LOOK
         self._outputs.drain(self._life)
 
     def stop(self) -> None:
@@ -41,6 +48,11 @@ class Lines:
     def close(self) -> None:
         self.stop()
 
+    def _is_it(self, line: bytes) -> bool:
+        if time.monotonic() > self._end:
+            return False
+        return self._pattern.search(line.removesuffix(b"\r").decode("utf-8", "backslashreplace")) is not None
+
     def _find(self) -> None:
         is_first = not self._is_found
         self._is_found = True
@@ -49,10 +61,10 @@ class Lines:
 
 
 class _Listener:
-    """Of one pipe."""
+    """Of one pipe. `find` is called for the first line that is it."""
 
-    def __init__(self, pattern: re.Pattern[str], find: Callable[[], None]) -> None:
-        self._pattern = pattern
+    def __init__(self, is_it: Callable[[bytes], bool], find: Callable[[], None]) -> None:
+        self._is_it = is_it
         self._find = find
         self._begun = b""
 
@@ -64,6 +76,3 @@ class _Listener:
                 return
             self._begun = b""
         self._begun = (self._begun + rest)[:_LONGEST]
-
-    def _is_it(self, line: bytes) -> bool:
-        return self._pattern.search(line.removesuffix(b"\r").decode("utf-8", "backslashreplace")) is not None

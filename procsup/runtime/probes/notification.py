@@ -53,7 +53,7 @@ class Notifications:
     def begin(self, pid: int) -> None:
         self._worker = pid
         try:
-            self._loop.watch(self._socket.fileno(), READ, lambda mask: self._hear())
+            self._loop.watch_aside(self._socket.fileno(), READ, lambda mask: self._hear())
             self._is_watched = True
         except OSError:
             self._verdict.not_yet("the kernel lets us watch no more")

@@ -79,11 +79,11 @@ class Probes:
             SpawnFailure: "ready"; nothing stays open.
         """
         life, ready = spawn.life, spawn.spec.ready
+        if isinstance(ready, AtExec | OnChannel):
+            return stdio
         verdict = Verdict(partial(self._is_ready, life), partial(self._is_not_ready_yet, life))
         try:
             match ready:
-                case AtExec() | OnChannel():
-                    return stdio
                 case Notify():
                     notifications = self._probes[life] = Notifications(self._loop, verdict)
                     return stdio.with_words(notifications.word)
@@ -115,8 +115,10 @@ class Probes:
             probe.begin(pid)
 
     def stop(self, life: int) -> None:
-        """A signal of its stop sequence is sent to it."""
-        self._stop(life)
+        """It is ready, or a signal of its stop sequence is sent to it."""
+        if life in self._watching:
+            self._watching.discard(life)
+            self._probes[life].stop()
 
     def end(self, life: int) -> None:
         """It has ended, or never came to be."""
@@ -125,7 +127,7 @@ class Probes:
             return
         if life in self._watching:
             probe.last_look()
-        self._stop(life)
+        self.stop(life)
         probe.close()
         del self._probes[life]
         self._last_words.pop(life, None)
@@ -176,7 +178,7 @@ class Probes:
 
     def _is_ready(self, life: int) -> None:
         if life in self._watching:
-            self._stop(life)
+            self.stop(life)
             self._report(BecameReady(life))
 
     def _is_not_ready_yet(self, life: int, why: str) -> None:
@@ -184,11 +186,6 @@ class Probes:
         if life in self._watching and self._last_words.get(life) != why:
             self._last_words[life] = why
             self._report(NotReadyYet(life, why))
-
-    def _stop(self, life: int) -> None:
-        if life in self._watching:
-            self._watching.discard(life)
-            self._probes[life].stop()
 
     def _release(self, life: int) -> None:
         """A command of which nothing is left, and whose worker has ended, is forgotten."""
