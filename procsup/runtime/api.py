@@ -28,6 +28,7 @@ from procsup.runtime.journal import Journal
 from procsup.runtime.names import Names
 from procsup.runtime.places import Places
 from procsup.runtime.queries import Queries
+from procsup.runtime.tasks import Tasks
 from procsup.wire import calls as wire
 from procsup.wire.decode import JSON, DecodeError, decode
 from procsup.wire.events import Event as JournalEvent
@@ -80,6 +81,7 @@ class Api:
         reaper: "Reaper",
         journal: Journal,
         outputs: "Outputs",
+        tasks: Tasks,
         places: Places,
         file: str,
         containment: str,
@@ -90,7 +92,7 @@ class Api:
         self._file = file
         self._submit = submit
         self._names = Names(node)
-        self._queries = Queries(node, self._names, journal, outputs, places, file, containment)
+        self._queries = Queries(node, self._names, journal, outputs, tasks, places, file, containment)
         self._refs = 0
         self._waiting: dict[int, tuple[Waiting, str]] = {}
         self._new_names: dict[str, tuple[int, str]] = {}

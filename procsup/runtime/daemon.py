@@ -166,6 +166,7 @@ class Daemon:
             self._reaper,
             self._journal,
             self._outputs,
+            self._post.tasks,
             places,
             config.file,
             self._remains.level,
@@ -279,7 +280,7 @@ class Daemon:
             self._events.append(self._exited(death))
 
     def _exited(self, death: Death) -> Exited:
-        self._channels.end(death.life)
+        self._post.end(death.life)
         tail = self._outputs.drain(death.life)
         if death.gone:
             self._outputs.end(death.life)

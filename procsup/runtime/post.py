@@ -21,6 +21,7 @@ from procsup.core.requests import Demonitor, Link, Monitor, Request, TrapExits, 
 from procsup.runtime.channels import Channels, OnComplaint
 from procsup.runtime.loop import Loop
 from procsup.runtime.procfs import is_trusted
+from procsup.runtime.tasks import Tasks
 from procsup.wire.decode import JSON
 from procsup.wire.messages import MAX_LINE, Json, encode
 
@@ -33,7 +34,7 @@ reason."""
 
 
 class Post:
-    """Owns the channels. `report` takes the events that are for the core."""
+    """Owns the channels, and what is known of tasks. `report` takes the events that are for the core."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Post:
     ) -> None:
         self.channels = Channels(loop, self._take, self._pass_on, on_complaint)
         self._reach = reach
+        self.tasks = Tasks()
         self._report = report
         self._ask = ask
 
@@ -55,6 +57,11 @@ class Post:
     def retract(self, life: int, ref: int) -> None:
         """The Down with this ref, if it is not in the pipe already, is not to be told."""
         self.channels.retract(life, b'{"type":"down","ref":%d,' % ref)
+
+    def end(self, life: int) -> None:
+        """The worker has ended. Not every life has a channel."""
+        self.channels.end(life)
+        self.tasks.end(life)
 
     def _take(self, life: int, worker: str, message: Json) -> None:
         if type(message.get("id", 0)) is not int:
@@ -68,6 +75,8 @@ class Post:
                 self._reply(life, message, child.pid if child is not None else None)
             case "ready":
                 self._report(BecameReady(life))
+            case "task":
+                self._note_task(life, message["pid"], message["name"])
             case "which_children" | "start_child" | "terminate_child":
                 self._call(life, worker, message)
             case _:
@@ -102,6 +111,12 @@ class Post:
                 self._reply(life, message, None)
             else:
                 self._refuse(life, message, "full", f"the mailbox of {to!r} is full")
+
+    def _note_task(self, life: int, pid: int, name: str) -> None:
+        if 0 < pid <= _MOST_PID:
+            self.tasks.add(life, pid, name)
+        else:
+            self.channels.complain(life, f"cannot note the task {name[:_LONGEST]!r}: {pid!r:.60} is no pid")
 
     def _call(self, life: int, worker: str, message: Json) -> None:
         child = self._reach(_name(worker))
@@ -186,6 +201,9 @@ def _in_json(message: Message) -> Json:
         case _:
             assert_never(message)
 
+
+_MOST_PID = 2**22
+"""/proc/sys/kernel/pid_max at most; proc_sys_kernel(5)"""
 
 _LONGEST = 1000
 """Characters of an explanation, which may quote what the worker said."""

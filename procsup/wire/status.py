@@ -22,11 +22,15 @@ a worker also
                 which are captured; "inherit", "null" or "journal"
     stderr      likewise
     lost_bytes  how much of its output could not be written since the daemon began
+    tasks       [{"pid", "name", "started"}, ...]: the processes that it has told of as its tasks and that run, the
+                latest 1000
 
 and a supervisor `strategy`, `intensity`, `period` (seconds) and `used`, the restarts in its window now.
 """
 
 from dataclasses import dataclass
+
+from procsup.wire.decode import JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class WorkerRow:
     stdout: str
     stderr: str
     lost_bytes: int
+    tasks: list[JSON]
     type: str = "worker"
 
 
