@@ -10,6 +10,7 @@ or root's (DESIGN § 6).
 """
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from typing import assert_never
 
@@ -47,6 +48,8 @@ class Post:
         self.channels = Channels(loop, self._take, self._pass_on, on_complaint)
         self._reach = reach
         self.tasks = Tasks()
+        self._calls: Counter[int] = Counter()
+        """How many a life has made of supervisors that are not answered yet"""
         self._report = report
         self._ask = ask
 
@@ -62,6 +65,7 @@ class Post:
         """The worker has ended. Not every life has a channel."""
         self.channels.end(life)
         self.tasks.end(life)
+        self._calls.pop(life, None)
 
     def _take(self, life: int, worker: str, message: Json) -> None:
         if type(message.get("id", 0)) is not int:
@@ -125,11 +129,21 @@ class Post:
         if message["type"] != "which_children" and not _is_trusted(child):
             self._refuse(life, message, "not_permitted", f"{child.name} does not run as the user of the daemon")
             return
+        if self._calls[life] >= _MOST_CALLS:
+            self._refuse(life, message, "too_many", f"{_MOST_CALLS} calls of {child.name} wait for their answers")
+            return
+        self._calls[life] += 1
         self._ask(
             message,
-            lambda result: self._reply(life, message, result),
-            lambda kind, why: self._refuse(life, message, kind, why),
+            lambda result: self._answered(life, self._reply, message, result),
+            lambda kind, why: self._answered(life, self._refuse, message, kind, why),
         )
+
+    def _answered(self, life: int, answer: Callable[..., None], *words: object) -> None:
+        """A call of a supervisor, after whatever time."""
+        if self._calls[life] > 0:
+            self._calls[life] -= 1
+            answer(life, *words)
 
     def _reply(self, life: int, request: Json, result: object) -> None:
         """Only to a request that has an id."""
@@ -201,6 +215,9 @@ def _in_json(message: Message) -> Json:
         case _:
             assert_never(message)
 
+
+_MOST_CALLS = 100
+"""Of one worker that wait at a time: a supervisor keeps them until their turn has come."""
 
 _MOST_PID = 2**22
 """/proc/sys/kernel/pid_max at most; proc_sys_kernel(5)"""

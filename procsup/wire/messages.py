@@ -41,7 +41,8 @@ From the worker, on its outbox:
     terminate_child  id ID, supervisor NAME, name NAME    result true: it is down. Errors "not_found", "noproc"
 
 These three are OTP's calls, and wait their turn as OTP's do: who asks its own supervisor before it is ready waits for
-itself. Only who runs as the daemon's user, or as root, may start and terminate ("not_permitted").
+itself. Only who runs as the daemon's user, or as root, may start and terminate ("not_permitted"). A hundred calls of
+one worker may wait ("too_many").
 
 An unknown name counts as one that does not run. EOF on the mailbox means that the daemon is gone.
 """
