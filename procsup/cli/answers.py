@@ -35,6 +35,7 @@ class Row(TypedDict):
     stderr: str
     lost_bytes: int
     tasks: list[Task]
+    waits_for: str | None
     strategy: str
     intensity: int
     period: float
@@ -73,7 +74,7 @@ _EVERY_ROW: dict[str, Types] = {
 ROWS: dict[str, dict[str, Types]] = {
     "worker": {
         **_EVERY_ROW, "pid": (int, type(None)), "started": (int, float, type(None)), "stdout": str, "stderr": str,
-        "lost_bytes": int, "tasks": list,
+        "lost_bytes": int, "waits_for": _TEXT_OR_NULL, "tasks": list,
     },
     "supervisor": {**_EVERY_ROW, "strategy": str, "intensity": int, "period": _NUMBER, "used": int},
 }  # fmt: skip

@@ -34,14 +34,15 @@ def check(file: str, strict: bool, unit: str | None, as_json: bool) -> int:
     ok is true when there are no errors; stop is null or {"seconds" (null: for
     ever), "unbounded": [path of a worker without a limit, ...]}; unit is null
     or {"file", "timeout_stop", "is_too_short", "hears_the_daemon"} (a daemon
-    that is heard may ask for more time); tree is null or the root {"type": "supervisor", "name",
-    "strategy", "intensity", "period", "auto_shutdown", "restart", "significant",
-    "shutdown", "children": [...]}, with workers {"type": "worker", "name",
-    "command", "target", "args", "cwd", "env", "inherit_env", "user", "group",
-    "umask", "nice", "limits", "stdin", "stdout", "stderr", "log", "restart",
-    "significant", "shutdown", "stop_signal", "normal_exits", "ready",
-    "start_timeout", "links", "monitors", "trap_exits", "channel"}; a complaint
-    is {"file", "line", "path", "problem", "found", "expected", "hint"}.
+    that is heard may ask for more time); tree is null or the root {"type":
+    "supervisor", "name", "strategy", "intensity", "period", "auto_shutdown",
+    "restart", "significant", "shutdown", "children": [...]}, with workers
+    {"type": "worker", "name", "command", "target", "args", "cwd", "env",
+    "inherit_env", "user", "group", "umask", "nice", "limits", "stdin",
+    "stdout", "stderr", "log", "restart", "significant", "shutdown",
+    "stop_signal", "normal_exits", "ready", "start_timeout", "links",
+    "monitors", "trap_exits", "channel"}; a complaint is {"file", "line",
+    "path", "problem", "found", "expected", "hint"}.
     """
     if given_socket() is not None:
         raise click.UsageError("check talks to no daemon: --socket means nothing here")

@@ -104,7 +104,7 @@ class Narrator:
             case "daemon_started":
                 return Told("procsup", _daemon_started(event))
             case "started":
-                return Told(who, f"started, pid {event.text('pid')}")
+                return Told(who, _started(event))
             case "ready":
                 return _ready(event)
             case "start_failed":
@@ -126,6 +126,8 @@ class Narrator:
                 return Told(who, f"is told that {event.name('child')} gave up{_verdict(event)}", "attention")
             case "auto_shutdown":
                 return Told(who, f"shuts itself down, as its significant child {event.name('child')} ended")
+            case "reloaded":
+                return Told("procsup", _reloaded(event), "attention")
             case "held":
                 return Told(who, "is held down: an operator stopped it")
             case "released":
@@ -172,6 +174,28 @@ def _daemon_started(event: Happening) -> str:
     return f"starts the tree of {event.text('file')} (procsup {event.text('version')}, pid {event.text('pid')})"
 
 
+def _started(event: Happening) -> str:
+    waits_for = event.text("waits_for")
+    rest = f", waits for {shortened(waits_for, _LONGEST_LINE)}" if waits_for else ""
+    return f"started, pid {event.text('pid')}{rest}"
+
+
+_CHANGES = {
+    "stop": "to stop",
+    "restart": "to restart",
+    "along": "to restart along",
+    "start": "to start",
+    "adjust": "with other settings",
+    "held": "changed and held",
+}
+
+
+def _reloaded(event: Happening) -> str:
+    counts = [f"{event.text(key)} {words}" for key, words in _CHANGES.items() if event.number(key)]
+    asked = "on SIGHUP" if event.text("by") == "SIGHUP" else "on command"
+    return f"reloads the file {asked}: {', '.join(counts) or 'nothing has changed'}"
+
+
 def _ready(event: Happening) -> Told:
     """Of a worker that is ready by being executed its start was told, and that is all."""
     after = event.number("after")
@@ -182,6 +206,9 @@ def _start_failed(event: Happening) -> Told:
     """What was executed has a pid, and perhaps last words; of the others the command is worth a look."""
     words = f"cannot start: {reason_in_words(event.text('reason'))}"
     command, tail = event.texts("command"), event.texts("tail")
+    waited_for = event.text("waited_for")
+    if waited_for:
+        words += f", waiting for {shortened(waited_for, _LONGEST_LINE)}"
     if tail:
         words += "; its last line:"
     elif command and event.number("pid") is None:

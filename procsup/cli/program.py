@@ -29,6 +29,7 @@ _COMMANDS = {
     "timeline": "timeline.command:timeline",
     "start-child": "children:start_child",
     "delete-child": "children:delete_child",
+    "reload": "reload:reload",
     "shutdown": "shutdown:shutdown",
     "version": "version:version",
 }

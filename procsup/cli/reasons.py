@@ -19,6 +19,7 @@ _WHAT_FAILED = {
     "group": "it cannot become a member of its group",
     "spawner": "the process that starts such workers has failed",
     "channel": "no pipes can be made for its channel",
+    "ready": "what tells that it is ready cannot be set up",
     "preload": "the modules of preload cannot be imported",
     "import": "its target cannot be imported",
     "stdin": "its standard input cannot be opened",
@@ -100,6 +101,8 @@ def why_removed(why: str) -> str:
             return "an operator deleted it"
         case "start_failed":
             return "it could not start"
+        case "reloaded":
+            return "it is not in the file any more"
         case "restarted":
             return "it was not in the file, and its supervisor begins anew"
         case _:

@@ -42,8 +42,10 @@ def status(names: tuple[str, ...], as_json: bool) -> int:
                   since (of this state), last_exit (text or null)
       worker      pid, started, cpu_percent, rss_bytes; null without a process;
                   stdout, stderr (log, inherit, null, journal or a path), lost_bytes
-                  (of its output, that could not be written), tasks (of the library's
-                  task supervisors, that run: a list of pid, name, started)
+                  (of its output, that could not be written), waits_for (to be
+                  ready: "tcp localhost:5432 (connection refused)", or null),
+                  tasks (of the library's task supervisors, that run: a list of
+                  pid, name, started)
       supervisor  strategy, intensity, period (seconds), used
     Times are seconds since 1970.
     """

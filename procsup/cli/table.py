@@ -46,7 +46,7 @@ def status_text(
     drawn = [line for row, befores in _with_branches(rows, lines) for line in _lines(row, befores, usage, now)]
     daemon = status["daemon"]
     text = [_of_daemon(daemon, now), *_aligned(drawn, paint, width), *_of_journal(daemon, paint), *_wrong(rows, paint)]
-    return "\n".join([*text, *_lost(rows, paint)]) + "\n"
+    return "\n".join([*text, *_lost(rows, paint), *_waiting(rows, now, paint)]) + "\n"
 
 
 def budget(row: Row) -> str:
@@ -198,6 +198,17 @@ def _wrong(rows: Sequence[Row], paint: Paint) -> list[str]:
     if not names:
         return []
     return [paint("bad", printable(f"{len(names)} of {len(rows)} should run and do not: {_listed(names)}"))]
+
+
+def _waiting(rows: Sequence[Row], now: float, paint: Paint) -> list[str]:
+    """A line for each worker that was executed and is not ready."""
+    lines = [
+        f"{name_of(row['path'])} has been starting for {about(now - row['since'])}: it waits for {row['waits_for']}"
+        for row in rows
+        if row["type"] == "worker" and row["waits_for"]
+    ]
+    rest = [f"and {len(lines) - _MOST_NAMED} more"] if len(lines) > _MOST_NAMED else []
+    return [paint("attention", printable(line)) for line in (*lines[:_MOST_NAMED], *rest)]
 
 
 def _lost(rows: Sequence[Row], paint: Paint) -> list[str]:

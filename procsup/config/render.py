@@ -104,8 +104,6 @@ def stop_lines(config: Config, unit: Unit | None) -> list[str]:
     if unit is not None:
         waits = "for ever" if math.isinf(unit.timeout_stop) else duration_text(unit.timeout_stop)
         lines.append(f"{unit.file} waits {waits} (TimeoutStopSec)")
-        if is_too_short(unit, stop) and unit.hears_the_daemon:
-            lines[-1] += "; longer as long as the daemon asks for it, which it does (systemd 236 and later)"
     return [_printable(line) for line in lines]
 
 
@@ -223,14 +221,15 @@ def _tree(root: SupervisorSpec) -> Json:
         spec, siblings = todo.pop()
         children: list[Json] = []
         if isinstance(spec, SupervisorSpec):
-            siblings.append(_supervisor(spec, children, is_root=spec is root))
+            siblings.append(supervisor_as_json(spec, children, is_root=spec is root))
             todo += [(child, children) for child in reversed(spec.children)]
         else:
-            siblings.append(_worker(spec))
+            siblings.append(worker_as_json(spec))
     return top[0]
 
 
-def _supervisor(spec: SupervisorSpec, children: list[Json], *, is_root: bool) -> dict[str, Json]:
+def supervisor_as_json(spec: SupervisorSpec, children: list[Json], *, is_root: bool) -> dict[str, Json]:
+    """SUPERVISOR, with these children."""
     return {
         "type": "supervisor",
         "name": spec.name,
@@ -245,7 +244,8 @@ def _supervisor(spec: SupervisorSpec, children: list[Json], *, is_root: bool) ->
     }
 
 
-def _worker(spec: WorkerSpec) -> dict[str, Json]:
+def worker_as_json(spec: WorkerSpec) -> dict[str, Json]:
+    """WORKER"""
     program = spec.program
     return {
         "type": "worker",

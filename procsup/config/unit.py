@@ -19,14 +19,20 @@ from procsup.config.complaint import Complaint
 from procsup.config.durations import duration_text
 from procsup.config.stop_time import StopTime
 
-_FOLDERS = tuple(
-    f"{folder}/systemd/system" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
-)  # fmt: skip
+_FOLDERS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
 """Of the system's units, the first before the others."""
 
 _MANAGER_FOLDERS = tuple(os.path.dirname(folder) for folder in _FOLDERS)
 
 _DEFAULT_TIMEOUT = "90s"
+
+_EXACT = 1 + 1e-9  # sums of times such as 0.1 are not exact
 
 _UNITS = {
     1e-6: "us usec µs μs",
@@ -110,7 +116,7 @@ def unit_complaints(unit: Unit, stop: StopTime) -> tuple[Complaint, ...]:
 
 
 def is_too_short(unit: Unit, stop: StopTime) -> bool:
-    return unit.timeout_stop < stop.seconds
+    return unit.timeout_stop * _EXACT < stop.seconds
 
 
 def _deaf(unit: Unit) -> Complaint | None:
@@ -125,16 +131,19 @@ def _deaf(unit: Unit) -> Complaint | None:
 
 
 def _too_short(unit: Unit, stop: StopTime) -> Complaint | None:
-    if unit.hears_the_daemon or not is_too_short(unit, stop):
+    if not is_too_short(unit, stop):
         return None
     needed = "infinity" if math.isinf(stop.seconds) else f"{math.ceil(stop.seconds)}s, or more"
-    return _complaint(
-        unit,
-        "TimeoutStopSec",
-        "the tree may need longer than that to stop, and systemd kills whatever is left then",
-        f"TimeoutStopSec={needed}; or NotifyAccess=all, so that the daemon can ask for more time",
-        default=duration_text(unit.timeout_stop),
-    )
+    expected = f"TimeoutStopSec={needed}"
+    if unit.hears_the_daemon:
+        problem = (
+            "the tree may need longer than that to stop; systemd waits on only as long as the daemon asks it to, which"
+            " it does (systemd 236 and later)"
+        )
+    else:
+        problem = "the tree may need longer than that to stop, and systemd kills whatever is left then"
+        expected += "; or NotifyAccess=all, so that the daemon can ask for more time"
+    return _complaint(unit, "TimeoutStopSec", problem, expected, default=duration_text(unit.timeout_stop))
 
 
 def _out_of_order(unit: Unit) -> Complaint | None:
@@ -145,13 +154,11 @@ def _out_of_order(unit: Unit) -> Complaint | None:
 
 
 def _complaint(unit: Unit, key: str, problem: str, expected: str, default: str = "nothing") -> Complaint:
+    file, line, found = unit.file, None, f"{default}, by default"
     setting = unit.settings.get(key)
-    if setting is None:
-        found = f"{default}, by default"
-        return Complaint(unit.file, None, f"Service.{key}", problem, found, expected, warning=True)
-    return Complaint(
-        setting.file, setting.line, f"Service.{key}", problem, f"{key}={setting.value}", expected, warning=True
-    )  # fmt: skip
+    if setting is not None:
+        file, line, found = setting.file, setting.line, f"{key}={setting.value}"
+    return Complaint(file, line, f"Service.{key}", problem, found, expected, warning=True)
 
 
 # Finding and reading
@@ -188,7 +195,7 @@ def _timeout_stop(settings: Mapping[str, Setting], root: str) -> float:
     setting = settings.get("TimeoutStopSec")
     text = setting.value if setting is not None else _default_timeout(root)
     seconds = span(text)
-    if seconds is None:  # systemd logs that, and takes the default
+    if seconds is None:  # systemd complains, and goes on without it
         seconds = span(_default_timeout(root)) or span(_DEFAULT_TIMEOUT)
     assert seconds is not None
     return seconds or math.inf

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from procsup.core.readiness import AT_EXEC, Ready
+from procsup.core.readiness import AT_EXEC, Ready, awaited
 from procsup.core.reason import Reason, WorkerExit
 from procsup.core.spec import ChildSpec, Restart, SupervisorSpec
 
@@ -106,6 +106,8 @@ class Child:
     life: int = 0
     ready: Ready = AT_EXEC
     """What tells that the present life is ready: a reload may have changed the spec since."""
+    obstacle: str = ""
+    """What was in the way of that, in words, when it was last looked for."""
     pid: int | None = None
     gone: bool = True
     """Nothing is left of the present life. False from Spawn on."""
@@ -138,6 +140,14 @@ class Child:
     @property
     def type(self) -> str:
         return "supervisor" if isinstance(self.spec, SupervisorSpec) else "worker"
+
+    @property
+    def awaited(self) -> str:
+        """What tells, or would have told, that its present life is ready, and what was in the way; "" if that is its
+        execution.
+        """
+        words = awaited(self.ready)
+        return f"{words} ({self.obstacle})" if self.obstacle else words
 
     @property
     def is_active(self) -> bool:

@@ -38,6 +38,16 @@ class BecameReady:
 
 
 @dataclass(frozen=True, slots=True)
+class NotReadyYet:
+    """`why`, in a few words, this life that has started is not ready: what the last attempt to find it so has met, or
+    what it says itself. As BecameReady it may come too late.
+    """
+
+    life: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class SpawnFailed:
     """No process came to be. `stage` and `errno` as in reason.StartFailed."""
 
@@ -139,6 +149,7 @@ Event = (
     Booted
     | Started
     | BecameReady
+    | NotReadyYet
     | SpawnFailed
     | Exited
     | Emptied

@@ -46,7 +46,7 @@ def start(book: Book, child: Child, cause: int | None) -> None:
     spec = _spec(child)
     book.begin_life(child)
     child.change(State.STARTING, book.now)
-    child.how, child.ended, child.ready = "", None, spec.ready
+    child.how, child.ended, child.ready, child.obstacle = "", None, spec.ready, ""
     book.record("starting", child, cause, type="worker", starts=child.starts + 1)
     book.actions.append(Spawn(child.life, child.path, spec, child.starts + 1))
     book.set_timer(child, Phase.START, spec.start_timeout)
@@ -86,7 +86,8 @@ def started(book: Book, life: int, pid: int) -> None:
     child = book.lives[life]
     child.pid = pid
     child.started = book.now
-    book.record("started", child, child.cause, pid=pid)
+    facts = {"waits_for": child.awaited} if child.awaited else {}
+    book.record("started", child, child.cause, pid=pid, **facts)
     if child.state is State.STARTING:
         child.starts += 1
         if is_ready_at_exec(child.ready):
@@ -100,6 +101,12 @@ def became_ready(book: Book, life: int) -> None:
     child = book.lives.get(life)
     if child is not None and child.state is State.STARTING and child.pid is not None:
         _is_ready(book, child, after=round(book.now - child.started, 6))
+
+
+def not_ready_yet(book: Book, life: int, why: str) -> None:
+    child = book.lives.get(life)
+    if child is not None and child.state is State.STARTING and child.pid is not None:
+        child.obstacle = why
 
 
 def spawn_failed(book: Book, life: int, stage: str, errno: str) -> None:
@@ -225,6 +232,8 @@ def _record_end(book: Book, child: Child, reason: Reason, tail: tuple[str, ...])
     uptime = round(book.now - child.started, 6)
     facts: dict[str, Detail] = {"pid": child.pid, "uptime": uptime, "tail": () if reason is NORMAL else tail}
     if isinstance(reason, StartFailure):
+        if reason is TIMEOUT and child.awaited:
+            facts["waited_for"] = child.awaited
         _record_failure(book, child, reason, how=child.how, ended=str(child.ended), **facts)
     elif isinstance(reason, Linked):
         facts |= {"tail": (), "how": child.how, "ended": str(child.ended)}

@@ -28,6 +28,7 @@ from procsup.core.events import (
     Garbled,
     JournalFailed,
     JournalResumed,
+    NotReadyYet,
     OutputLost,
     Requested,
     ShutdownRequested,
@@ -117,6 +118,8 @@ class Node:
                 life.started(self._book, number, pid)
             case BecameReady(life=number):
                 life.became_ready(self._book, number)
+            case NotReadyYet(life=number, why=why):
+                life.not_ready_yet(self._book, number, why)
             case Exited(life=number, ended=ended, gone=gone, tail=tail):
                 life.exited(self._book, number, ended, gone, tail)
             case Emptied(life=number):

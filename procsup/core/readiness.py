@@ -6,6 +6,7 @@ has ended or anything was signalled to the life. The core asks one thing only, w
 """
 
 from dataclasses import dataclass
+from typing import assert_never
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,35 @@ class Elapsed:
 Ready = AtExec | Notify | OnChannel | Newline | Connection | Response | Success | Line | Elapsed
 
 AT_EXEC = AtExec()
+
+
+def awaited(ready: Ready) -> str:
+    """What is waited for once the program was executed, after "waits for"; "" for nothing."""
+    match ready:
+        case AtExec():
+            return ""
+        case Notify():
+            return "READY=1 at its NOTIFY_SOCKET"
+        case OnChannel():
+            return "ready on its channel"
+        case Newline(fd=fd):
+            return f"a newline on descriptor {fd}"
+        case Connection(host=host, port=port):
+            return f"tcp {_place(host, port)}"
+        case Response(host=host, port=port, target=target):
+            return f"http://{_place(host, port)}{target}"
+        case Success(command=command):
+            return f"command {' '.join(command)}"
+        case Line(pattern=pattern):
+            return f"line {pattern}"
+        case Elapsed(seconds=seconds):
+            return f"{seconds:g}s to pass"
+        case _:
+            assert_never(ready)
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_ready_at_exec(ready: Ready) -> bool:

@@ -239,6 +239,10 @@ def in_order(supervisor: "Supervisor", spec: SupervisorSpec) -> dict[str, Child]
     return named | supervisor.children
 
 
+def type_of(spec: ChildSpec) -> str:
+    return "supervisor" if isinstance(spec, SupervisorSpec) else "worker"
+
+
 def _pairs(root: "Supervisor", tree: SupervisorSpec) -> "Iterator[tuple[Supervisor, SupervisorSpec]]":
     """The supervisors that are in both trees, those above first, each with its new spec."""
     todo: deque[tuple[Supervisor, SupervisorSpec]] = deque([(root, tree)])

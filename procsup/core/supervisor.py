@@ -357,6 +357,9 @@ class Supervisor:
             agenda.stop.pop()
         while agenda.start:
             child = agenda.start[-1]
+            if self.children.get(child.name) is not child:  # a reload has made it temporary, so it went with its end
+                agenda.start.pop()
+                continue
             if child.state is not State.DOWN:
                 return
             if agenda.renewal is not None:
@@ -497,12 +500,15 @@ class Supervisor:
                 self.children[spec.name] = old
             else:
                 if old is not None:
-                    self._forget(old)
+                    self._lose(old, why)
                 self.add(spec)
         for child in before.values():
-            self.book.record("child_removed", child, self.child.cause, why=why)
-            self._forget(child)
+            self._lose(child, why)
         self.active_significant = 0
+
+    def _lose(self, child: Child, why: str) -> None:
+        self.book.record("child_removed", child, self.child.cause, why=why)
+        self._forget(child)
 
     def add(self, spec: ChildSpec) -> Child:
         """A new child, last in start order."""

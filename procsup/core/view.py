@@ -33,7 +33,7 @@ class Counts:
 @dataclass(frozen=True, slots=True)
 class ChildView:
     """A child as it is now. Times in seconds of the node's clock; `used` is of a supervisor's window, else 0.
-    `is_missing` when it should run and does not.
+    `is_missing` when it should run and does not. `waits_for`: what tells that it is ready, while that is waited for.
     """
 
     spec: ChildSpec
@@ -48,6 +48,7 @@ class ChildView:
     starts: int
     restarts: int
     last_exit: str | None
+    waits_for: str | None
     used: int
 
 
@@ -125,6 +126,7 @@ def _view(child: Child, depth: int, used: int) -> ChildView:
         starts=child.starts,
         restarts=child.restarts,
         last_exit=None if child.last_exit is None else str(child.last_exit),
+        waits_for=child.awaited or None if child.state is State.STARTING and child.pid is not None else None,
         used=used,
     )
 

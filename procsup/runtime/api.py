@@ -13,21 +13,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from procsup import __version__
+from procsup.config.config import Config
 from procsup.config.signals import signal_name
 from procsup.core import calls as core
 from procsup.core import view
 from procsup.core.actions import Reply
 from procsup.core.calls import Refusal
-from procsup.core.child import Child
+from procsup.core.child import Child, State
 from procsup.core.events import Called, Event, ShutdownRequested
 from procsup.core.node import Node
 from procsup.core.reason import StartFailure
-from procsup.core.spec import Program, Restart, WorkerSpec
+from procsup.core.reload import Change, Fate
+from procsup.core.spec import Program, Restart, SupervisorSpec, WorkerSpec
 from procsup.runtime.control import Client
+from procsup.runtime.failure import complain
 from procsup.runtime.journal import Journal
 from procsup.runtime.names import Names
 from procsup.runtime.places import Places
 from procsup.runtime.queries import Queries
+from procsup.runtime.reloading import Reading, keep_logs
 from procsup.runtime.tasks import Tasks
 from procsup.wire import calls as wire
 from procsup.wire.decode import JSON, DecodeError, decode
@@ -72,8 +76,19 @@ class Waiting:
     failures: dict[str, Refusal | StartFailure] = field(default_factory=dict)
 
 
+@dataclass(slots=True, eq=False)
+class Reloading:
+    """A reload that the core has yet to reply to. `client` is None when nobody waits for it."""
+
+    client: Client | None
+    request: RequestId
+    answer: dict[str, JSON]
+    paths: list[str]
+    """Those that are to be up afterwards."""
+
+
 class Api:
-    """`submit` queues an event for the node."""
+    """`submit` queues an event for the node. `on_reload` is called with True when one begins, with False at its end."""
 
     def __init__(
         self,
@@ -83,18 +98,22 @@ class Api:
         outputs: "Outputs",
         tasks: Tasks,
         places: Places,
-        file: str,
+        config: Config,
         containment: str,
         submit: Callable[[Event], None],
+        on_reload: Callable[[bool], None],
     ) -> None:
         self._node = node
         self._reaper = reaper
-        self._file = file
+        self._outputs = outputs
+        self._config = config
         self._submit = submit
+        self._on_reload = on_reload
         self._names = Names(node)
-        self._queries = Queries(node, self._names, journal, outputs, tasks, places, file, containment)
+        self._queries = Queries(node, self._names, journal, outputs, tasks, places, config.file, containment)
         self._refs = 0
         self._waiting: dict[int, tuple[Waiting, str]] = {}
+        self._reloads: dict[int, Reloading] = {}
         self._new_names: dict[str, tuple[int, str]] = {}
         """Names of children that are being added → (ref, path) of the last such call"""
         self._shutdowns: list[tuple[Client, RequestId]] = []
@@ -121,7 +140,20 @@ class Api:
         self._subscribers.discard(client)
         self._shutdowns = [(other, request) for other, request in self._shutdowns if other is not client]
 
+    def reload(self, by: str) -> None:
+        """The file is read once more, for nobody who would wait for an answer: what is wrong goes to the log."""
+        reading = Reading(self._node, self._config)
+        for text in (*reading.errors, *reading.warnings):
+            complain(text)
+        if reading.tree is None:
+            complain(f"cannot reload {self._config.file}: nothing has changed")
+        else:
+            self._begin_reload(reading.tree, by, reading.changes, Reloading(None, None, {}, []))
+
     def on_reply(self, reply: Reply) -> None:
+        if reply.ref in self._reloads:
+            self._end_reload(self._reloads.pop(reply.ref), reply.error)
+            return
         waiting, path = self._waiting.pop(reply.ref)
         if self._new_names.get(_name(path)) == (reply.ref, path):
             del self._new_names[_name(path)]
@@ -209,6 +241,8 @@ class Api:
                 return self._signal(which, names)
             case wire.Shutdown(wait=wait):
                 return self._shutdown(client, request.id, wait)
+            case wire.Reload():
+                return self._reload(client, request.id, call)
             case _:
                 return self._command(client, request.id, call)
 
@@ -307,7 +341,7 @@ class Api:
         if holder != path:
             why = f"{holder} has that name; choose one by --name"
             raise Failure("refused", f"cannot start a child named {name!r}: {why}")
-        cwd = os.path.join(os.path.dirname(self._file), call.cwd or "")
+        cwd = os.path.join(os.path.dirname(self._config.file), call.cwd or "")
         spec = WorkerSpec(name, Program(call.command, os.path.normpath(cwd)), Restart(call.restart))
         return path, core.StartChild(supervisor.path, spec)
 
@@ -327,6 +361,49 @@ class Api:
             else:
                 results.append(self._success(child.path))
         return {"results": results}
+
+    def _reload(self, client: Client, request: RequestId, call: wire.Reload) -> JSON:
+        reading = Reading(self._node, self._config)
+        answer = reading.as_json(self._node)
+        answer["results"] = []
+        if reading.tree is None or call.plan:
+            return answer
+        by = f"uid {client.uid}"
+        if not call.wait or request is None:
+            self._begin_reload(reading.tree, by, reading.changes, Reloading(None, None, answer, []))
+            return answer
+        client.pending += 1
+        started = [change.path for change in reading.changes if change.fate in (Fate.START, Fate.RESTART, Fate.ALONG)]
+        self._begin_reload(reading.tree, by, reading.changes, Reloading(client, request, answer, started))
+        return None
+
+    def _begin_reload(self, tree: SupervisorSpec, by: str, changes: list[Change], reloading: Reloading) -> None:
+        self._refs += 1
+        self._reloads[self._refs] = reloading
+        self._on_reload(True)
+        keep_logs(self._node, self._outputs, changes)
+        self._submit(Called(self._refs, core.Reload(tree, by)))
+
+    def _end_reload(self, reloading: Reloading, error: Refusal | StartFailure | None) -> None:
+        if not self._reloads:
+            self._on_reload(False)
+        if reloading.client is None:
+            return
+        reloading.client.pending -= 1
+        if error is not None:
+            why = "cannot reload: the tree is being stopped, or has not begun"
+            reloading.client.send(encode_failure(reloading.request, Failure("refused", why)))
+            return
+        reloading.answer["results"] = [self._after_reload(path) for path in reloading.paths]
+        reloading.client.send(encode_answer(reloading.request, reloading.answer))
+
+    def _after_reload(self, path: str) -> JSON:
+        child = self._node.child(path)
+        if child is not None and (child.state is State.RUNNING or child.held):
+            return self._success(path)
+        reason = None if child is None else child.last_exit
+        why = "it is gone" if child is None else "its supervisor is down" if reason is None else str(reason)
+        return _failed(path, "failed", f"cannot start {_name(path)}: {why}", why)
 
     def _shutdown(self, client: Client, request: RequestId, wait: bool) -> JSON:
         self._submit(ShutdownRequested(by=f"uid {client.uid}"))

@@ -56,6 +56,8 @@ from procsup.runtime.notify import ServiceManager
 from procsup.runtime.output import OnLines, Outputs
 from procsup.runtime.places import Places
 from procsup.runtime.post import Post
+from procsup.runtime.probes.command import second_life
+from procsup.runtime.probes.probes import Probes
 from procsup.runtime.reap import Death, Reaper
 from procsup.runtime.spawn import Spawner, SpawnFailure, Stdio, errno_name
 from procsup.wire.decode import JSON
@@ -161,6 +163,7 @@ class Daemon:
             self._garbled,
         )
         self._channels = self._post.channels
+        self._probes = Probes(self._loop, self._outputs, _Performer(self), self._events.append, self._is_empty)
         self._api = Api(
             self._node,
             self._reaper,
@@ -168,15 +171,17 @@ class Daemon:
             self._outputs,
             self._post.tasks,
             places,
-            config.file,
+            config,
             self._remains.level,
             self._events.append,
+            self._tell_of_reload,
         )
         self._control = Control(self._loop, places.socket, self._api.take, self._api.forget)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self._loop.on_signal(number, functools.partial(self._stop, signal.Signals(number).name))
         self._loop.on_signal(signal.SIGUSR1, self._reopen)
-        for number in (signal.SIGHUP, signal.SIGUSR2, signal.SIGALRM):
+        self._loop.on_signal(signal.SIGHUP, functools.partial(self._api.reload, "SIGHUP"))
+        for number in (signal.SIGUSR2, signal.SIGALRM):
             self._loop.on_signal(number, _disregard)
 
     def run(self) -> int:
@@ -195,6 +200,7 @@ class Daemon:
         if self._is_orphan or os.getppid() != self._link.guardian:
             kill_marked(self._mark)
         self._tidy()
+        self._probes.close()
         self._outputs.close()
         self._channels.close()
         self._dispatcher.close()
@@ -230,6 +236,7 @@ class Daemon:
         now = time.monotonic()
         self._reaper.poll(now)
         self._outputs.poll(now)
+        self._probes.poll(now)
         self._journal.poll(now)
         self._service_manager.poll(now)
         if self._events:
@@ -260,35 +267,54 @@ class Daemon:
             self._node.next_deadline(),
             self._reaper.next_poll(),
             self._outputs.next_poll(),
+            self._probes.next_deadline(),
             self._journal.next_poll(),
             self._service_manager.next_deadline(),
         )
 
     def _take_results(self) -> None:
         """What a worker says is listened to once the node is told that it runs."""
-        for result in self._results:
+        results, self._results = self._results, []
+        self._events += results
+        for result in results:
             if isinstance(result, Started):
                 self._channels.listen(result.life)
-        self._events += self._results
-        self._results.clear()
+                self._probes.begin(result.life, result.pid)
 
     def _take_deaths(self) -> None:
         deaths = self._reaper.take_deaths()
-        if len(deaths) > 1:
-            deaths.sort(key=lambda death: self._node.start_order(death.life))
         for death in deaths:
+            if death.life < 0:
+                self._end_command(death)
+        workers = [death for death in deaths if death.life > 0]
+        if len(workers) > 1:
+            workers.sort(key=lambda death: self._node.start_order(death.life))
+        for death in workers:
             self._events.append(self._exited(death))
 
     def _exited(self, death: Death) -> Exited:
-        self._post.end(death.life)
+        life = death.life
+        self._post.end(life)
+        self._probes.end(life)
+        tail = self._outputs.drain(life)
+        is_gone = death.gone and not self._probes.is_left(life)
+        if is_gone:
+            self._outputs.end(life)
+        return Exited(life, death.ended, is_gone, tail)
+
+    def _end_command(self, death: Death) -> None:
         tail = self._outputs.drain(death.life)
         if death.gone:
             self._outputs.end(death.life)
-        return Exited(death.life, death.ended, death.gone, tail)
+        self._probes.has_ended(death.life, death.ended, death.gone, tail)
 
     def _is_empty(self, life: int) -> None:
-        self._outputs.end(life)
-        self._events.append(Emptied(life))
+        if life < 0:
+            self._outputs.end(life)
+            self._probes.is_empty(life)
+        elif not self._probes.is_left(life):
+            self._outputs.end(life)
+            self._events.append(Emptied(life))
 
     # Actions
 
@@ -297,13 +323,16 @@ class Daemon:
             case Record():
                 self._records.append((action, time.time(), time.monotonic()))
             case Spawn():
-                self._spawn(action)
+                self.spawn(action, action.path)
             case Cancel(life=life):
                 self._dispatcher.cancel(life)
                 self._warm_dispatcher.cancel(life)
             case Signal(life=life, signal=name):
+                self._probes.stop(life)
                 number = signal_number(name)
-                if number != signal.SIGKILL or not (self._dispatcher.kill(life) or self._warm_dispatcher.kill(life)):
+                if number == signal.SIGKILL:
+                    self.kill(life)
+                else:
                     self._reaper.signal(life, number)
             case Reply():
                 self._api.on_reply(action)
@@ -316,12 +345,15 @@ class Daemon:
             case _:
                 assert_never(action)
 
-    def _spawn(self, action: Spawn) -> None:
-        program = action.spec.program
+    def kill(self, life: int) -> None:
+        """Also what is being spawned."""
+        if not (self._dispatcher.kill(life) or self._warm_dispatcher.kill(life)):
+            self._reaper.signal(life, signal.SIGKILL)
+
+    def spawn(self, action: Spawn, speaker: str) -> None:
+        """Its output is that of the worker with the path `speaker`."""
         try:
-            stdio = self._outputs.open(action.life, action.path, program)
-            if action.spec.has_channel:
-                stdio = self._with_channel(action, stdio)
+            stdio = self._equip(action, speaker)
         except SpawnFailure as failure:
             self._has_spawned(action, 0, failure.stage, failure.errno)
             return
@@ -330,16 +362,18 @@ class Daemon:
         finally:
             self._outputs.release(stdio)
 
-    def _with_channel(self, action: Spawn, stdio: Stdio) -> Stdio:
+    def _equip(self, action: Spawn, speaker: str) -> Stdio:
         """Raises:
-        SpawnFailure: "channel"; nothing stays open.
+        SpawnFailure: what the worker is to have cannot be had; nothing of it stays open.
         """
+        stdio = self._outputs.open(action.life, speaker, action.spec.program)
         try:
-            mailbox, outbox = self._channels.open(action.life, action.path)
+            if action.spec.has_channel:
+                stdio = stdio.with_channel(*self._channels.open(action.life, action.path))
+            return self._probes.open(action, stdio)
         except SpawnFailure:
             self._outputs.release(stdio)
             raise
-        return stdio._replace(mailbox=mailbox, outbox=outbox)
 
     def _start(self, action: Spawn, stdio: Stdio) -> None:
         """At once, or by the spawner process, which will tell."""
@@ -349,8 +383,8 @@ class Daemon:
         except OSError as error:
             self._has_spawned(action, 0, "cgroup", error.errno or 0)
             return
-        if cgroup >= 0 or not self._spawner.is_plain(program):
-            order = self._spawner.order(program, action.path, action.starts, stdio.has_channel)
+        if cgroup >= 0 or not self._spawner.is_plain(program, stdio):
+            order = self._spawner.order(program, action.path, action.starts, stdio)
             told = functools.partial(self._has_spawned, action)
             dispatcher = self._dispatcher if program.target is None else self._warm_dispatcher
             dispatcher.dispatch(action.life, order, self._spawner.descriptors(stdio), told, cgroup)
@@ -370,14 +404,19 @@ class Daemon:
         if stage:
             self._outputs.end(action.life)
             self._channels.end(action.life)
+            self._probes.end(action.life)
             self._remains.forget(action.life, None)
+        else:
+            self._reaper.adopt(action.life, pid, action.path, action.starts)
+        if action.life < 0:
+            self._probes.has_spawned(action.life, stage, number)
+        elif stage:
             self._results.append(SpawnFailed(action.life, stage, errno_name(number)))
-            return
-        self._reaper.adopt(action.life, pid, action.path, action.starts)
-        self._results.append(Started(action.life, pid))
+        else:
+            self._results.append(Started(action.life, pid))
 
     def _lose(self, life: int, lost: int, errno: str) -> None:
-        self._events.append(OutputLost(life, lost, errno))
+        self._events.append(OutputLost(life if life > 0 else second_life(life), lost, errno))
 
     def _garbled(self, life: int, count: int, why: str) -> None:
         self._events.append(Garbled(life, count, why))
@@ -411,6 +450,12 @@ class Daemon:
 
     def _stop(self, by: str) -> None:
         self._events.append(ShutdownRequested(by=by))
+
+    def _tell_of_reload(self, is_begun: bool) -> None:
+        if is_begun:
+            self._service_manager.reloading()
+        else:
+            self._service_manager.ready()
 
     def _hear_end_of_link(self, mask: int) -> None:
         """It comes before we are given another parent."""
@@ -448,8 +493,21 @@ class Daemon:
             self._reaper.signal(life, signal.SIGKILL)
 
 
+class _Performer:
+    """Starts and kills the commands that tell whether workers are ready. Lives below 0 (probes/command.py)."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def spawn(self, spawn: Spawn) -> None:
+        self._daemon.spawn(spawn, spawn.path.rpartition("/")[0])
+
+    def kill(self, life: int) -> None:
+        self._daemon.kill(life)
+
+
 def _disregard() -> None:
-    """Nothing is to be done, least of all to die and leave the workers alone. HUP comes when a terminal is closed."""
+    """Nothing is to be done, least of all to die and leave the workers alone."""
 
 
 def _journal_event(record: Record, wall: float, mono: float) -> JournalEvent:

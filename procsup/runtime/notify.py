@@ -4,8 +4,8 @@
     STATUS                  the health of the tree, when it says something new, at most once a second
     RELOADING               a reload has begun
     STOPPING                the tree is being stopped, by whomever
-    EXTEND_TIMEOUT_USEC     "still at it", every few seconds, while the tree starts or stops: how long that may take is
-                            said in the tree file (start_timeout, shutdown), and not for the manager to cut short
+    EXTEND_TIMEOUT_USEC     "still at it", every few seconds, while the tree starts, reloads or stops: how long that
+                            may take is said in the tree file (start_timeout, shutdown), and no manager cuts it short
     WATCHDOG                from the loop itself, at half of $WATCHDOG_USEC: a loop that hangs is found out
 
 The manager knows the guardian as the service's main process, so the unit has to say NotifyAccess=all.
@@ -50,10 +50,9 @@ class ServiceManager:
         """Not before this."""
         self._due: dict[str, float] = {}
         """what is to be said next → when"""
-        if self._socket is not None:
-            self._due["EXTEND"] = 0.0
-            if self._ping_every:
-                self._due["WATCHDOG"] = 0.0
+        self._ask_for_patience()
+        if self._socket is not None and self._ping_every:
+            self._due["WATCHDOG"] = 0.0
 
     def ready(self) -> None:
         """The tree is up, or a reload is over. Means nothing any more once it is being stopped."""
@@ -66,14 +65,14 @@ class ServiceManager:
         """`ready` ends it."""
         if self._phase is _Phase.UP:
             self._tell("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+            self._ask_for_patience()
 
     def stopping(self) -> None:
         """From now on the manager is asked for patience, until the daemon ends. Told once."""
         if self._phase is not _Phase.STOPPING:
             self._phase = _Phase.STOPPING
             self._tell("STOPPING=1", self._status())
-            if self._socket is not None:
-                self._due["EXTEND"] = 0.0
+            self._ask_for_patience()
 
     def changed(self, now: float) -> None:
         """`describe` may have something new to say."""
@@ -104,6 +103,11 @@ class ServiceManager:
         if self._socket is not None:
             self._tell(self._status())
             self._socket.close()
+
+    def _ask_for_patience(self) -> None:
+        """From the next poll on."""
+        if self._socket is not None:
+            self._due["EXTEND"] = 0.0
 
     def _status(self) -> str:
         self._told = self._describe()

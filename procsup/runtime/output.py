@@ -24,7 +24,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from procsup.core.spec import Program
+from procsup.core.spec import LogSettings, Program
 from procsup.runtime import journald
 from procsup.runtime.logfile import Log, LogFiles
 from procsup.runtime.logs import Logs, OnLost
@@ -53,6 +53,12 @@ _CHUNK_WITH_LISTENER = 16384
 _LONGEST_HELD = 65536
 _TAIL_BYTES = 2048
 _TAIL_LINES = 10
+
+_CHUNK_WITH_READY_LINE = 4096
+"""Somebody looks for a line in it."""
+
+Listener = Callable[[bytes], None]
+"""Called with whatever was read, in pieces that need not be lines."""
 
 OnLines = Callable[[str, bytes], None]
 """Called with a worker's path and what it wrote: whole lines, or a part of one that is very long."""
@@ -103,7 +109,12 @@ class Outputs:
 
     def release(self, stdio: Stdio) -> None:
         """The worker has them, or was not spawned."""
-        _close_all({fd for fd in stdio if fd > 2})
+        _close_all({fd for fd in stdio.fds if fd > 2})
+
+    def listen(self, life: int, make: Callable[[], Listener] | None) -> None:
+        """Have what comes from this life be heard, by a listener for each of its pipes; None: by nobody any more."""
+        for pipe in self._lives.get(life, ()):
+            pipe.listener = None if make is None else make()
 
     def drain(self, life: int) -> tuple[str, ...]:
         """Read what a worker that has ended left in its pipes. Its last lines, without their ends; bytes that are not
@@ -120,6 +131,11 @@ class Outputs:
             pipe.drain()
             pipe.end_line()
             self._ended.append(pipe)
+
+    def keep(self, life: int, settings: LogSettings) -> None:
+        """From now on its logs are kept so."""
+        for pipe in self._lives.get(life, ()):
+            pipe.log.settings = settings
 
     # All of them
 
@@ -259,7 +275,9 @@ class _Pipe:
     read last because it was ready, in seconds of the monotonic clock.
     """
 
-    __slots__ = ("_is_wide", "_outputs", "_partial", "_tail", "fd", "is_busy", "life", "log", "taken", "worker")
+    __slots__ = (
+        "_is_wide", "_outputs", "_partial", "_tail", "fd", "is_busy", "life", "listener", "log", "taken", "worker",
+    )  # fmt: skip
 
     def __init__(self, outputs: Outputs, fd: int, log: Log, worker: str, life: int) -> None:
         self._outputs = outputs
@@ -268,6 +286,7 @@ class _Pipe:
         self._is_wide = False
         self.is_busy = False
         self.taken = 0.0
+        self.listener: Listener | None = None
         self.fd = fd
         self.log = log
         self.worker = worker
@@ -275,13 +294,16 @@ class _Pipe:
 
     def take(self) -> int:
         """One read, and the lines it completes are written. The bytes read: 0 when the pipe is empty or at its end."""
+        listener = self.listener
         try:
-            data = os.read(self.fd, self._outputs.chunk)
+            data = os.read(self.fd, self._outputs.chunk if listener is None else _CHUNK_WITH_READY_LINE)
         except BlockingIOError:
             return 0
         if not data:
             self.close()
             return 0
+        if listener is not None:
+            listener(data)
         self._tail = (self._tail + data)[-_TAIL_BYTES:] if len(data) < _TAIL_BYTES else data[-_TAIL_BYTES:]
         end = data.rfind(b"\n") + 1
         if end == 0 and len(self._partial) + len(data) <= _LONGEST_HELD:

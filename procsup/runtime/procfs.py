@@ -146,6 +146,14 @@ def family_of(pid: int) -> Iterator[Stat]:
             unseen += children_of(one)
 
 
+def users_of(pid: int) -> frozenset[int]:
+    """Its real, effective, saved and file system user. Empty when it is gone. proc_pid_status(5)."""
+    for line in (_read(f"/proc/{pid}/status") or b"").splitlines():
+        if line.startswith(b"Uid:"):
+            return frozenset(map(int, line.split()[1:]))
+    return frozenset()
+
+
 def environ_of(pid: int) -> frozenset[bytes] | None:
     """NAME=VALUE as the program was given it; empty when it is not ours to read. None when there is none: of a process
     that is gone, in the middle of execve(2) or of its end, or the kernel's own.

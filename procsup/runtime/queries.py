@@ -69,7 +69,8 @@ class Queries:
         program = seen.spec.program
         return WorkerRow(
             **shared, pid=seen.pid, started=started, stdout=program.stdout, stderr=program.stderr,
-            lost_bytes=self._outputs.lost_bytes(seen.path), tasks=self._tasks_of(seen),
+            lost_bytes=self._outputs.lost_bytes(seen.path), waits_for=seen.waits_for,
+            tasks=self._tasks_of(seen),
         )  # fmt: skip
 
     def _tasks_of(self, seen: view.ChildView) -> list[JSON]:

@@ -1,20 +1,24 @@
-"""Seats: the numbers that descriptors of a worker's channel are promised to have (DESIGN § 4).
+"""Seats: the numbers that descriptors of a worker are promised to have: of its channel (DESIGN § 4), or where it is to
+say that it is ready (§ 5).
 
 The fork_exec primitive gives a child its standard three, and whatever else is inheritable under the number that it has
 with us. So for the time of a fork we move what sits there, and seat the worker's descriptors in its place. What was
-moved stays open under another number, so that no lock, peer or epoll set notices.
+moved stays open under another number, so that no lock, peer or epoll set notices. That goes for the first numbers only,
+which are always taken: a higher one is free perhaps, and another thread might be given it meanwhile.
 """
 
 import contextlib
 import errno
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 MAILBOX = 3
 OUTBOX = 4
 
-_FIRST_FREE = OUTBOX + 1
+LAST = OUTBOX
+
+_FIRST_FREE = LAST + 1
 
 
 def occupy() -> None:
@@ -25,16 +29,16 @@ def occupy() -> None:
 
 
 @contextlib.contextmanager
-def seated(fds: Sequence[int]) -> Iterator[None]:
-    """Meanwhile these descriptors, none of which has a seat, are also MAILBOX and OUTBOX, and inheritable there. For
-    one thread: others would meet them too.
+def seated(fds: Iterable[tuple[int, int]]) -> Iterator[None]:
+    """Meanwhile each descriptor, which has no seat itself, is also that before it, MAILBOX to LAST, and inheritable
+    there. For one thread: others would meet them too.
 
     Raises:
         OSError: no descriptor left; nobody is moved.
     """
     moved: dict[int, int] = {}
     try:
-        for seat, fd in zip((MAILBOX, OUTBOX), fds, strict=False):
+        for seat, fd in fds:
             moved[seat] = _copy(seat)
             os.dup2(fd, seat)
         yield
@@ -45,6 +49,27 @@ def seated(fds: Sequence[int]) -> Iterator[None]:
             else:
                 os.dup2(copy, seat, inheritable=False)
                 os.close(copy)
+
+
+def give(fds: Iterable[tuple[int, int]]) -> None:
+    """In a child that executes a program by itself: each descriptor gets the number before it, whatever else had that,
+    and is inheritable there. A number above LAST comes last, for another one of them may have it.
+
+    Raises:
+        OSError: the number is above the limit.
+    """
+    for seat, fd in fds:
+        os.dup2(fd, seat)
+        os.set_inheritable(seat, True)  # if it had that number, dup2 did nothing
+
+
+def away_from(seat: int, fd: int) -> int:
+    """The descriptor, or a copy if it has the seat itself.
+
+    Raises:
+        OSError: no descriptor left.
+    """
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE) if fd == seat else fd
 
 
 def _copy(fd: int) -> int:

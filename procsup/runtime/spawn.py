@@ -18,7 +18,7 @@ import os
 import resource
 import sys
 from _posixsubprocess import fork_exec
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from procsup.core.spec import Program
@@ -56,23 +56,39 @@ _ROOM = 4096
 
 
 class Stdio(NamedTuple):
-    """The descriptors that become a worker's standard input, output and error, where -1 stands for /dev/null; and the
-    two of its channel, if it has one.
+    """The descriptors that become a worker's standard input, output and error, where -1 stands for /dev/null.
+
+    `seated` are others, each after the number that it is to have, a number above seats.LAST at the end; `words` are
+    what the worker's environment says of them ("NAME=value").
     """
 
     stdin: int
     stdout: int
     stderr: int
-    mailbox: int = -1
-    outbox: int = -1
+    seated: tuple[tuple[int, int], ...] = ()
+    words: tuple[bytes, ...] = ()
 
     @property
-    def has_channel(self) -> bool:
-        return self.mailbox >= 0
+    def fds(self) -> tuple[int, ...]:
+        return (self.stdin, self.stdout, self.stderr, *(fd for _, fd in self.seated))
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of those that are seated."""
+        return tuple(number for number, _ in self.seated)
+
+    def with_channel(self, mailbox: int, outbox: int) -> "Stdio":
+        return self.with_seated((seats.MAILBOX, mailbox), (seats.OUTBOX, outbox)).with_words(*_CHANNEL)
+
+    def with_seated(self, *seated: tuple[int, int]) -> "Stdio":
+        return self._replace(seated=(*self.seated, *seated))
+
+    def with_words(self, *words: bytes) -> "Stdio":
+        return self._replace(words=(*self.words, *words))
 
 
 class SpawnFailure(Exception):
-    """No process came to be. `stage`: "pipe", "channel", "fork", "cwd" or "exec"; `errno` is its number."""
+    """No process came to be. `stage`: "pipe", "channel", "ready", "fork", "cwd" or "exec"; `errno` is its number."""
 
     def __init__(self, stage: str, number: int) -> None:
         super().__init__(stage, number)
@@ -104,10 +120,10 @@ class Spawner:
         self._daemon_limit = (self._worker_limit[1], self._worker_limit[1])
         resource.setrlimit(resource.RLIMIT_NOFILE, self._daemon_limit)
 
-    def is_plain(self, program: Program) -> bool:
+    def is_plain(self, program: Program, stdio: Stdio) -> bool:
         """Whether `spawn` can do all that it asks for; if not, the spawner process can."""
         needs_fork = program.user is not None or program.group is not None or program.nice is not None or program.limits
-        return not needs_fork and program.target is None
+        return not needs_fork and program.target is None and all(number <= seats.LAST for number in stdio.numbers)
 
     def spawn(self, program: Program, path: str, starts: int, stdio: Stdio) -> int:
         """Execute `program` as leader of a session of its own; its pid.
@@ -115,11 +131,12 @@ class Spawner:
         Raises:
             SpawnFailure: nothing runs.
         """
-        env, executables = self._prepare(program, path, starts, stdio.has_channel)
+        env, executables = self._prepare(program, path, starts, stdio.words)
         if self._has_real_vfork:
 
             def fork(fds: Sequence[int]) -> int:
-                return self._fork(program, executables, env, fds, self._report_read, self._report_write)
+                seated = zip(stdio.numbers, fds[3:], strict=True)
+                return self._fork(program, executables, env, fds, seated, self._report_read, self._report_write)
 
             pid = self._call(fork, self.descriptors(stdio))
             report = self._look()
@@ -130,9 +147,9 @@ class Spawner:
             raise _failure(report)
         return pid
 
-    def order(self, program: Program, path: str, starts: int, has_channel: bool = False) -> Order:
+    def order(self, program: Program, path: str, starts: int, stdio: Stdio) -> Order:
         """The same, for the spawner process."""
-        env, executables = self._prepare(program, path, starts, has_channel)
+        env, executables = self._prepare(program, path, starts, stdio.words)
         return Order(
             command=tuple(map(os.fsencode, program.command)),
             executables=executables,
@@ -144,12 +161,13 @@ class Spawner:
             group=program.group,
             nice=program.nice,
             limits=tuple((_RESOURCES[name], soft, hard) for name, (soft, hard) in program.limits),
+            numbers=stdio.numbers,
             target=None if program.target is None else (program.target.function, program.target.arguments),
         )
 
     def descriptors(self, stdio: Stdio) -> list[int]:
-        """Real ones, in the order of the numbers that the worker has them under."""
-        return [self._null if fd < 0 else fd for fd in stdio[: 5 if stdio.has_channel else 3]]
+        """Real ones: the standard three, and those that are seated."""
+        return [self._null if fd < 0 else fd for fd in stdio.fds]
 
     def start_spawner(self, stdin: int) -> int:
         """The spawner process; its pid.
@@ -173,13 +191,11 @@ class Spawner:
             raise OSError(failure.errno, os.strerror(failure.errno)) from None
 
     def _prepare(
-        self, program: Program, path: str, starts: int, has_channel: bool
+        self, program: Program, path: str, starts: int, words: Sequence[bytes]
     ) -> tuple[list[bytes], tuple[bytes, ...]]:
         """The environment, and what execve is to be tried with."""
         env, search = self._environment(program)
-        env = [*env, self._mark, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts]
-        if has_channel:
-            env += _CHANNEL
+        env = [*env, self._mark, b"PROCSUP_NAME=" + os.fsencode(path), b"PROCSUP_STARTS=%d" % starts, *words]
         return env, _candidates(program.command[0], search)
 
     def _call(self, fork: Callable[[Sequence[int]], int], fds: Sequence[int]) -> int:
@@ -218,7 +234,8 @@ class Spawner:
         except OSError as error:
             raise SpawnFailure("pipe", error.errno or 0) from None
         try:
-            pid = self._fork(program, executables, env, self.descriptors(stdio), report_read, report_write)
+            fds = self.descriptors(stdio)
+            pid = self._fork(program, executables, env, fds, stdio.seated, report_read, report_write)
             os.close(report_write)
             report_write = -1
             with open(report_read, "rb", closefd=False) as pipe:
@@ -233,7 +250,7 @@ class Spawner:
         nowhere = (os.fsencode(os.devnull) + b"/",) * 1000
         probe = Program(("procsup-probe",))
         try:
-            pid = self._fork(probe, nowhere, [], [self._null] * 3, self._report_read, self._report_write)
+            pid = self._fork(probe, nowhere, [], [self._null] * 3, (), self._report_read, self._report_write)
         except SpawnFailure:
             return False  # who knows; the other way is always right
         report = self._look()
@@ -246,14 +263,15 @@ class Spawner:
         executables: tuple[bytes, ...],
         env: list[bytes],
         fds: Sequence[int],
+        seated: Iterable[tuple[int, int]],
         report_read: int,
         report_write: int,
     ) -> int:
-        stdin, stdout, stderr, *channel = fds
+        stdin, stdout, stderr = fds[:3]
         raised = self._worker_limit != self._daemon_limit
         stage = "channel"
         try:
-            with seats.seated(channel) if channel else contextlib.nullcontext():
+            with seats.seated(seated) if len(fds) > 3 else contextlib.nullcontext():
                 stage = "fork"
                 if raised:  # the child copies the limit at fork; descriptors above it that are open stay so
                     resource.setrlimit(resource.RLIMIT_NOFILE, self._worker_limit)

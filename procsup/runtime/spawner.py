@@ -23,8 +23,10 @@ from procsup.runtime import seats
 from procsup.runtime.passing import receive_descriptors
 from procsup.runtime.syscalls import fork_sibling
 
-PIECES = 8
-"""Descriptors of an order at most: report, order, cgroup, and the worker's own: its standard three and its channel."""
+PIECES = 9
+"""Descriptors of an order at most: report, order, cgroup, and the worker's own: its standard three, its channel and
+where it says that it is ready.
+"""
 
 _NOT_EXECUTED = 127
 
@@ -36,7 +38,8 @@ class Order(NamedTuple):
 
     `env` and `executables` as for execve(2) in turn; `own_names` are the variables that the spec names itself, which a
     `user` does not change. `limits` holds (number of the resource, soft, hard), each as in core/spec.py. `target` is a
-    function and its arguments, for the warm server.
+    function and its arguments, for the warm server. `numbers` are those that the worker's own descriptors are to have,
+    from the fourth on.
     """
 
     command: tuple[bytes, ...]
@@ -50,6 +53,7 @@ class Order(NamedTuple):
     nice: int | None
     limits: tuple[tuple[int, LimitValue, LimitValue], ...]
     target: tuple[str, str] | None = None
+    numbers: tuple[int, ...] = ()
 
 
 Work = Callable[[Order, dict[bytes, bytes], int], NoReturn]
@@ -133,13 +137,14 @@ def _become(report: int, order_fd: int, own: list[int], cgroup: int, work: Work)
     """In the child. It enters the cgroup, unless that is -1. If nobody hears its pid, nothing is executed."""
     try:
         os.write(report, b"pid %d\n" % os.getpid())
-        for target, fd in enumerate(own):  # first of all: 0 is the socket whose end tells of the spawner's death
-            os.dup2(fd, target)
+        for number, fd in enumerate(own[:3]):  # first of all: 0 is the socket whose end tells of the spawner's death
+            os.dup2(fd, number)
         if cgroup >= 0:
             _attempt("cgroup", _enter, cgroup)
             os.close(cgroup)
         order = _read(order_fd)
-        for fd in (order_fd, *own):
+        report = _seat(order.numbers, own[3:], report)
+        for fd in {order_fd, *own}.difference(order.numbers):
             os.close(fd)
         os.setsid()
         account = _account_of(order.user, order.group)
@@ -152,6 +157,14 @@ def _become(report: int, order_fd: int, own: list[int], cgroup: int, work: Work)
         os.write(report, _failed("spawner", getattr(bug, "errno", None) or errno.EINVAL))
     finally:
         os._exit(_NOT_EXECUTED)
+
+
+def _seat(numbers: tuple[int, ...], fds: list[int], report: int) -> int:
+    """Give the descriptors their numbers. The report may have one of these; the descriptor that it has after that."""
+    for number in numbers:
+        report = seats.away_from(number, report)
+    _attempt("ready", seats.give, zip(numbers, fds, strict=True))
+    return report
 
 
 def _enter(cgroup: int) -> None:

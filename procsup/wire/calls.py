@@ -15,8 +15,17 @@ restart_child     RESULT; OTP's own call
 which_children    {"children": [{"id", "pid": N | "undefined" | "restarting" | null, "type"}, ...]}, in start order
 count_children    {"specs", "active", "supervisors", "workers"}
 signal            {"results": [RESULT, ...]}; the signal goes to the main process of each worker
+reload            {"ok", "errors": [TEXT, ...], "warnings": [TEXT, ...], "changes": [CHANGE, ...],
+                  "results": [RESULT, ...]}: the daemon's file, read once more, becomes the running tree, with a result
+                  for each child that was to be started; with `plan` nothing is done. Not ok: the file is invalid, and
+                  nothing has changed
 shutdown          {"status": N}: the tree is down and the daemon about to end; without `wait` at once, with null
 events            {}; from then on every event is a notification {"method": "event", "params": EVENT} (events.py)
+
+CHANGE is {"path", "type", "change", "pid", "differences": [{"key", "before", "after"}, ...], "tied_to": [NAME, ...]};
+`change` is "stop", "restart", "along" (restarted, because its supervisor's strategy ties it to those in tied_to),
+"start", "adjust" (it runs on, or stays down, under the new settings) or "held" (its next start will be by the new
+settings); `pid` is that of before. What is below a supervisor that stops or starts is not said.
 
 RESULT is {"path", "ok": true, "state", "pid"} or {"path", "ok": false, "kind", "message", "reason"}; the kinds of
 failure are those of jsonrpc.Failure; the reason is, of "failed", why the start failed (core/reason.py), else the
@@ -104,6 +113,12 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    plan: bool = False
+    wait: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     wait: bool = True
 
@@ -115,7 +130,7 @@ class Events:
 
 Call = (
     Version | Status | Start | Stop | Restart | StartChild | DeleteChild | TerminateChild | RestartChild
-    | WhichChildren | CountChildren | Signal | Shutdown | Events
+    | WhichChildren | CountChildren | Signal | Reload | Shutdown | Events
 )  # fmt: skip
 
 CALLS: dict[str, type[Call]] = {
@@ -131,6 +146,7 @@ CALLS: dict[str, type[Call]] = {
     "which_children": WhichChildren,
     "count_children": CountChildren,
     "signal": Signal,
+    "reload": Reload,
     "shutdown": Shutdown,
     "events": Events,
 }

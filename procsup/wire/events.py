@@ -10,11 +10,11 @@
 event           when, and what else it carries
 daemon_started  the daemon is about to start the tree: pid, file, version
 starting        a start attempt begins: type ("worker" | "supervisor"), starts (this would be start number)
-started         the program was executed: pid
+started         the program was executed: pid, and, unless that alone makes it ready, waits_for ("tcp localhost:5432")
 ready           the child is up: type, and of a worker that is not ready by being executed, after (seconds since that)
 start_failed    the attempt failed: type, reason, and of a worker command (a list); if it was executed also pid, uptime
                 (seconds), tail (last lines of output), ended ("exit 1": what the kernel said) and how ("", or as of
-                stopped when it was not ready in time)
+                stopped when it was not ready in time), then also waited_for ("tcp localhost:5432 (connection refused)")
 exited          it ended, and its supervisor did not ask for that: type, reason, and of a worker pid, uptime (seconds),
                 tail (last lines of output, [] when the exit was normal); if the reason is linked also ended and how,
                 as of stopped
@@ -32,8 +32,10 @@ escalated       a supervisor learned that the child supervisor gave up: child, v
 auto_shutdown   a supervisor ends with its significant child: child
 held, released  an operator stopped it: by ("uid N"); an operator let it run again
 child_added     a child was added: type
+reloaded        the file was read once more, and is becoming the tree: by ("uid N" or "SIGHUP"), and how many children
+                stop, restart, along, start, adjust, held (as CHANGE in calls.py)
 child_removed   its spec is gone: why ("temporary" | "deleted" | "start_failed" |
-                "restarted": it was added, and its supervisor begins anew)
+                "restarted": it was added, and its supervisor begins anew | "reloaded": it is not in the file any more)
 lost_output     output of a worker begins to be lost, as it cannot be written: bytes (in all since the daemon began),
                 reason; told at most once in a second
 journal_failed  the journal cannot be written: reason. Events are kept in memory, while there is room

@@ -24,6 +24,8 @@ a worker also
     lost_bytes  how much of its output could not be written since the daemon began
     tasks       [{"pid", "name", "started"}, ...]: the processes that it has told of as its tasks and that run, the
                 latest 1000
+    waits_for   while it is starting and was executed, what it waits for to be ready, and in parentheses what was in the
+                way: "tcp localhost:5432 (connection refused)"; else null
 
 and a supervisor `strategy`, `intensity`, `period` (seconds) and `used`, the restarts in its window now.
 """
@@ -51,6 +53,7 @@ class WorkerRow:
     stderr: str
     lost_bytes: int
     tasks: list[JSON]
+    waits_for: str | None
     type: str = "worker"
 
 

@@ -36,18 +36,19 @@ of a function, which are those where it runs (parcel.py). To workers of the tree
   thread, as KeyboardInterrupt is for ^C; and who catches it lives on.
 - A Down says that the process is gone for the kernel, too; Elixir's only that it takes part in nothing any more.
 - Exit reasons that are atoms in Elixir are strings; a reason may also be the kernel's, "signal SIGSEGV" (values.py).
-- Time is in seconds. `receive` raises TimeoutError. Names are those of the tree; there is no local registration.
-- A process has one mailbox, and one thread that uses the library, outside of handlers of signals.
-- There are no timeouts of `init`, no `handle_continue`, and no names for servers.
+- Time is in seconds. `receive` raises TimeoutError. Names are those of the tree; processes and servers of a script
+  have none.
+- A process has one mailbox, and one thread that uses the library, outside of handlers of signals. To wait for a socket
+  without being deaf to messages there is when_readable.
 
 **With a daemon.** A worker with a channel calls attach(). Then send, link, monitor and whereis take names of the tree,
 `ready` tells the daemon that it is up, the messages of others arrive in the same mailbox (channel.py), and supervisors
 of the tree can be asked for their children (supervisor.py).
 
-The modules: process.py, task.py, gen_server.py, agent.py, task_supervisor.py and supervisor.py are what programs see;
-values.py what they match. Beneath: mailbox.py (what has come), connection.py and channel.py (from where), spawn.py
-(fork and wait), node.py (what follows from what) and node_process.py (which does it), frames.py and parcel.py (how it
-travels).
+The modules: process.py, task.py (with task_stream.py), gen_server.py, agent.py, task_supervisor.py and supervisor.py
+are what programs see; values.py what they match. Beneath: mailbox.py (what has come), connection.py and channel.py
+(from where), spawn.py (fork and wait), node.py (what follows from what) and node_process.py (which does it), frames.py
+and parcel.py (how it travels).
 """
 
 from procsup.worker.process import (
@@ -62,9 +63,24 @@ from procsup.worker.process import (
     send_after,
     trap_exits,
     unlink,
+    when_readable,
     whereis,
 )
-from procsup.worker.values import Answer, Crash, Down, Exit, Exited, Message, NoChannel, Ok, Pid, Refused, StartFailed
+from procsup.worker.values import (
+    Answer,
+    Continue,
+    Crash,
+    Down,
+    Exit,
+    Exited,
+    Message,
+    NoChannel,
+    Ok,
+    Pid,
+    Readable,
+    Refused,
+    StartFailed,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,10 +92,10 @@ if TYPE_CHECKING:
     from procsup.worker.task_supervisor import TaskSupervisor
 
 __all__ = [
-    "Agent", "Answer", "Child", "Crash", "Down", "Exit", "Exited", "From", "GenServer", "Message", "NoChannel",
-    "NoReply", "Ok", "Pid", "Process", "Refused", "Reply", "StartFailed", "Stop", "Supervisor", "Task",
-    "TaskSupervisor", "attach", "cancel_timer", "demonitor", "link", "monitor", "ready", "receive", "self_", "send",
-    "send_after", "trap_exits", "unlink", "whereis",
+    "Agent", "Answer", "Child", "Continue", "Crash", "Down", "Exit", "Exited", "From", "GenServer", "Message",
+    "NoChannel", "NoReply", "Ok", "Pid", "Process", "Readable", "Refused", "Reply", "StartFailed", "Stop", "Supervisor",
+    "Task", "TaskSupervisor", "attach", "cancel_timer", "demonitor", "link", "monitor", "ready", "receive", "self_",
+    "send", "send_after", "trap_exits", "unlink", "when_readable", "whereis",
 ]  # fmt: skip
 
 _LATER = {

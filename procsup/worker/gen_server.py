@@ -18,6 +18,10 @@
 The callbacks run in the server's process, one after another, and give back the new state. `from_` may be kept, and
 GenServer.reply be called with it later, by any process. Requests and replies are pickled on their way.
 
+What a callback gives back may also say what comes next. NoReply(state, 5.0): if no message comes within these seconds,
+handle_info is called with "timeout". Ok(state, Continue("load")): before any message, handle_continue is called with
+"load"; so whoever starts a server need not wait for what it does first.
+
 `terminate` runs when a callback stops the server or raises, for GenServer.stop and, if the server traps exits, when the
 process that started it ends, whose reason is then its own. Exiteds of others go to handle_info.
 """
@@ -26,8 +30,8 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from procsup.worker.mailbox import end_of, mine
-from procsup.worker.process import answer, expect_answer, monitor, receive, send, start_process
-from procsup.worker.values import Answer, Down, Exit, Exited, Ok, Pid, StartFailed
+from procsup.worker.process import Process, answer, expect_answer, monitor, receive, send, start_process, unlink
+from procsup.worker.values import Answer, Continue, Down, Exit, Exited, Ok, Pid, StartFailed, Then
 
 S = TypeVar("S")
 
@@ -42,10 +46,12 @@ class From(NamedTuple):
 class Reply(NamedTuple, Generic[S]):
     reply: object
     state: S
+    then: Then = None
 
 
 class NoReply(NamedTuple, Generic[S]):
     state: S
+    then: Then = None
 
 
 class _Nothing:
@@ -75,27 +81,32 @@ class GenServer(Generic[S]):
     def handle_cast(self, request: Any, state: S) -> NoReply[S] | Stop:
         raise RuntimeError(f"cannot handle the cast {request!r}: {type(self).__name__} has no handle_cast")
 
+    def handle_continue(self, argument: Any, state: S) -> NoReply[S] | Stop:
+        raise RuntimeError(f"cannot continue with {argument!r}: {type(self).__name__} has no handle_continue")
+
     def handle_info(self, message: Any, state: S) -> NoReply[S] | Stop:
-        """Any other message. Without one, they are thrown away."""
+        """Any other message, or "timeout". Without this they are thrown away."""
         return NoReply(state)
 
     def terminate(self, reason: object, state: S) -> None:
         """Clean up; not called when the server is killed."""
 
     @staticmethod
-    def start(server: "type[GenServer[Any]]", arg: object = None) -> Pid:
+    def start(server: "type[GenServer[Any]]", arg: object = None, timeout: float | None = None) -> Pid:
         """A server that is not linked to this process. Returns when `init` has returned.
 
         Raises:
-            StartFailed: `init` has crashed, or stopped.
+            StartFailed: `init` has crashed, or stopped; or "timeout": it took too long, and the server was killed.
             OSError: no process or no descriptor to be had.
         """
-        return _start(server, arg, ())
+        return _start(server, arg, (), timeout)
 
     @staticmethod
-    def start_link(server: "type[GenServer[Any]]", arg: object = None) -> Pid:
-        """As `start`, and linked to this process, which also gets the exit signal of a failed start."""
-        return _start(server, arg, (mine().pid,))
+    def start_link(server: "type[GenServer[Any]]", arg: object = None, timeout: float | None = None) -> Pid:
+        """As `start`, and linked to this process, which also gets the exit signal of a failed start, but for that of a
+        timeout.
+        """
+        return _start(server, arg, (mine().pid,), timeout)
 
     @staticmethod
     def call(server: Pid, request: object, timeout: float | None = 5.0) -> Any:
@@ -169,12 +180,23 @@ class _Terminate(NamedTuple):
     reason: object
 
 
-def _start(server: type[GenServer[Any]], arg: object, peers: tuple[Pid, ...]) -> Pid:
+class _Resume(NamedTuple):
+    """What Continue has said, as a message that goes before the others."""
+
+    argument: object
+
+
+def _start(server: type[GenServer[Any]], arg: object, peers: tuple[Pid, ...], timeout: float | None) -> Pid:
     box = mine()
     ref = expect_answer()
     try:
         pid = start_process(partial(_serve, server, arg, From(box.pid, ref)), peers, ref)
-        letter = box.wait_for(ref, None)
+        letter = box.wait_for(ref, end_of(timeout))
+        if letter is None:
+            unlink(pid)
+            Process.exit(pid, "kill")
+            box.wait_down(ref, None)
+            raise StartFailed("timeout")
     finally:
         box.forget(ref)
     if isinstance(letter, Down):
@@ -186,7 +208,7 @@ def _serve(kind: type[GenServer[S]], arg: object, starter: From) -> NoReturn:
     """The life of a server. It ends with Exit or whatever a callback raises."""
     server = kind()
     match server.init(arg):
-        case Ok(state):
+        case Ok(state, then):
             answer(starter.pid, starter.ref, None)
         case Stop(reason):
             raise Exit(reason)
@@ -194,7 +216,7 @@ def _serve(kind: type[GenServer[S]], arg: object, starter: From) -> NoReturn:
             raise TypeError(f"cannot start {kind.__name__}: init returned {other!r}, expected Ok or Stop")
     while True:
         try:
-            message = receive()
+            message = _next(then)
             outcome = _handle(server, message, state, starter.pid)
         except BaseException as error:
             from procsup.worker.reasons import reason_of
@@ -203,9 +225,9 @@ def _serve(kind: type[GenServer[S]], arg: object, starter: From) -> NoReturn:
             raise
         from_ = message.from_ if isinstance(message, _Call) else None
         match outcome:
-            case Reply(reply, state) if from_:
+            case Reply(reply, state, then) if from_:
                 GenServer.reply(from_, reply)
-            case NoReply(state):
+            case NoReply(state, then):
                 pass
             case Stop(reason, state, reply):
                 try:
@@ -216,6 +238,17 @@ def _serve(kind: type[GenServer[S]], arg: object, starter: From) -> NoReturn:
                 raise Exit(reason)
 
 
+def _next(then: Then) -> object:
+    if then is None:
+        return receive()
+    if isinstance(then, Continue):
+        return _Resume(then.argument)
+    try:
+        return receive(timeout=then)
+    except TimeoutError:
+        return "timeout"
+
+
 def _handle(server: GenServer[S], message: object, state: S, parent: Pid) -> Reply[S] | NoReply[S] | Stop:
     outcome: object
     match message:
@@ -223,6 +256,8 @@ def _handle(server: GenServer[S], message: object, state: S, parent: Pid) -> Rep
             outcome, allowed = server.handle_call(request, from_, state), Reply | NoReply | Stop
         case _Cast(request):
             outcome, allowed = server.handle_cast(request, state), NoReply | Stop
+        case _Resume(argument):
+            outcome, allowed = server.handle_continue(argument, state), NoReply | Stop
         case _Terminate(reason):
             return Stop(reason, state)
         case Exited(pid, reason) if pid == parent:

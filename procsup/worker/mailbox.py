@@ -1,8 +1,9 @@
 """The mailbox: what has come for this process, and how it waits for more.
 
-A process has one mailbox, owned by the thread that uses the library first. Two *sources* fill it: the stream from the
-node (connection.py) and the channel from the daemon (channel.py); timers for the process itself go off here. All that
-happens only while the process is in the library: pump is the one place that reads.
+A process has one mailbox, owned by the thread that uses the library first. Its *sources* fill it: the stream from the
+node (connection.py), the channel from the daemon (channel.py), and descriptors of the program's own that are watched
+for it; timers for the process itself go off here. All that happens only while the process is in the library: pump is
+the one place that reads.
 
 A *ref* is a number by which a process knows its monitors and the answers that it waits for. Answers and Downs of a ref
 that nobody awaits any more are thrown away on arrival, so a late reply harms nobody; those of one that is awaited are
@@ -16,13 +17,13 @@ import select
 import time
 from _thread import get_ident
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
 from procsup.worker.signals import Held
-from procsup.worker.values import Answer, Down, Exit, Pid
+from procsup.worker.values import Answer, Down, Exit, Pid, Readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +48,27 @@ class Source(Protocol):
     def traps(self, flag: bool) -> None: ...
 
     def demonitor(self, ref: int) -> None: ...
+
+
+class _Watched:
+    """A descriptor of the program's own, watched until something can be read from it."""
+
+    def __init__(self, fd: int, mailbox: "Mailbox") -> None:
+        self.fd = fd
+        self._mailbox = mailbox
+
+    def read(self) -> None:
+        self._mailbox.disconnect(self)
+        self._mailbox.put(Letter(lambda: Readable(self.fd)))
+
+    def close(self) -> None:
+        """The program closes it."""
+
+    def traps(self, flag: bool) -> None:
+        pass
+
+    def demonitor(self, ref: int) -> None:
+        pass
 
 
 class Letter:
@@ -120,6 +142,11 @@ class Mailbox:
             poll.register(source.fd, select.POLLIN)
         if self.traps:
             source.traps(True)
+
+    def watch(self, fd: int) -> None:
+        """Put in a Readable, once; again before that does nothing."""
+        if fd not in self._sources:
+            self.connect(_Watched(fd, self))
 
     def cut_off(self, source: Source) -> None:
         """A source has ended, and with it whoever holds this process. What has come can still be read."""
@@ -224,6 +251,17 @@ class Mailbox:
         letter = self._open(self._of_ref[ref][0])
         assert isinstance(letter, Answer | Down)
         return letter
+
+    def wait_for_any(self, refs: Collection[int], end: float | None) -> list[int]:
+        """Those of the refs for which there is a letter; wait until there is one. []: not in time."""
+        found: list[int] = []
+
+        def is_there() -> bool:
+            found.extend(ref for ref in refs if ref in self._of_ref)
+            return bool(found)
+
+        self.wait(is_there, end)
+        return found
 
     def wait_down(self, ref: int, end: float | None) -> bool:
         """Until its Down is here. False: not in time."""

@@ -10,17 +10,24 @@ the reason of an exit signal (the processes that it has spawned are killed inste
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar, overload
 
 from procsup.worker.mailbox import Letter, Mailbox, mine
 from procsup.worker.values import Exit, Exited, NoChannel, Pid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from procsup.worker.channel import Channel
     from procsup.worker.connection import Connection
 
+    class HasFileno(Protocol):
+        def fileno(self) -> int: ...
+
+
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Process:
@@ -94,15 +101,29 @@ def send(target: Pid | str, message: object) -> None:
         _node(box).send(target, message)
 
 
-def receive(match: Callable[[object], bool] | None = None, timeout: float | None = None) -> object:
-    """Take the oldest message that matches out of the mailbox; wait for it if there is none. The others stay where they
-    are. `timeout` 0 only looks.
+@overload
+def receive(match: type[T], timeout: float | None = None) -> T: ...
+
+
+@overload
+def receive(match: Callable[[object], bool] | None = None, timeout: float | None = None) -> object: ...
+
+
+def receive(match: Callable[[object], bool] | type | None = None, timeout: float | None = None) -> object:
+    """Take the oldest message that matches, or that is of this type, out of the mailbox; wait for it if there is none.
+    The others stay where they are. `timeout` 0 only looks.
 
     Raises:
         TimeoutError: none came in time.
         Exception: what unpickling a message has raised; that message is lost.
     """
+    if isinstance(match, type):
+        match = partial(_is_of, match)
     return mine().receive(match, timeout)
+
+
+def _is_of(kind: type, message: object) -> bool:
+    return isinstance(message, kind)
 
 
 def send_after(pid: Pid, message: object, seconds: float) -> int:
@@ -120,6 +141,17 @@ def send_after(pid: Pid, message: object, seconds: float) -> int:
     timer = box.new_number()
     _node(box).send_later(timer, pid, seconds, message)
     return timer
+
+
+def when_readable(file: "int | HasFileno") -> None:
+    """Be sent a Readable, once, when there is something to read from a socket or pipe, to accept, or its end: so a
+    process can wait for messages and for bytes at the same time. As Erlang's sockets with {active, once}, but that the
+    bytes are still to be read. Keep it open until then.
+
+    Raises:
+        ValueError: it is closed.
+    """
+    mine().watch(file if isinstance(file, int) else file.fileno())
 
 
 def cancel_timer(timer: int) -> float | None:

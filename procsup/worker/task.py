@@ -10,7 +10,8 @@ traps exits, or starts the task under a TaskSupervisor with `async_nolink`.
 Elixir's `yield` is a keyword here, as `async` and `await` are: hence the underscores. The value is pickled on its way.
 """
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Generic, Literal, NamedTuple, ParamSpec, TypeVar, cast
 
@@ -19,6 +20,7 @@ from procsup.worker.process import Process, answer, expect_answer, start_process
 from procsup.worker.values import Down, Exit, Ok, Pid
 
 P = ParamSpec("P")
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -82,6 +84,56 @@ class Task(NamedTuple, Generic[T]):
         for task in tasks:
             task._check(box)
         return [(task, task._take(box, end)) for task in tasks]
+
+    @staticmethod
+    def await_many(tasks: Sequence["Task[T]"], timeout: float | None = 5.0) -> list[T]:
+        """Their values, in the order of the tasks, when all have ended.
+
+        Raises:
+            Exit: ("timeout", ...): not all in time; they go on, as in `await_`.
+                (reason, ...): one has ended without a value; the others are not waited for.
+            ValueError: one is another process's, was awaited already, or is there twice.
+        """
+        box, end = mine(), end_of(timeout)
+        for task in tasks:
+            task._check(box)
+        left = {task.ref: task for task in tasks}
+        if len(left) < len(tasks):
+            raise ValueError("cannot wait for the same task twice")
+        values: dict[int, T] = {}
+        try:
+            while left:
+                ended = box.wait_for_any(left, end)
+                if not ended:
+                    raise Exit(("timeout", f"Task.await_many({len(tasks)} tasks, {timeout})"))
+                for ref in ended:
+                    values[ref] = left.pop(ref).await_(None)
+        finally:
+            for ref in left:
+                box.forget(ref)
+        return [values[task.ref] for task in tasks]
+
+    @staticmethod
+    def async_stream(
+        items: Iterable[S],
+        function: Callable[[S], T],
+        max_concurrency: int | None = None,
+        ordered: bool = True,
+        timeout: float | None = 5.0,
+        on_timeout: "Literal['exit', 'kill_task']" = "exit",
+    ) -> Generator["Ok[T] | Down", None, None]:
+        """What becomes of `function(item)` in a task for each item, in the order of the items, or else of their ends.
+        `max_concurrency`, as many as there are CPUs unless told, are running at the same time; each has `timeout`
+        seconds. A crash of a task is one of the caller, unless that traps exits.
+
+        Raises:
+            Exit: ("timeout", ...): one was not in time; with on_timeout="kill_task" its outcome is a Down "timeout".
+            OSError: no process or no descriptor to be had.
+        """
+        from procsup.worker.task_stream import stream
+
+        limit = max_concurrency or os.cpu_count() or 1
+        return stream(items, function, limit, ordered, timeout, on_timeout)
 
     def shutdown(self, timeout: "float | Literal['brutal_kill'] | None" = 5.0) -> "Ok[T] | Down | None":
         """Unlink it and end it: politely, and after `timeout` by force. Its value if it was faster, None if it did as

@@ -64,10 +64,21 @@ class Answer(NamedTuple):
     value: object
 
 
+class Continue(NamedTuple):
+    """Elixir's {:continue, argument}."""
+
+    argument: object
+
+
+Then = float | Continue | None
+"""What a server does next: wait for a message, so many seconds at most, or go on with handle_continue."""
+
+
 class Ok(NamedTuple, Generic[T]):
-    """Elixir's {:ok, value}: what Task.yield_ found, or the first state of a server."""
+    """Elixir's {:ok, value}: what Task.yield_ found, or, with what it does next, the first state of a server."""
 
     value: T
+    then: Then = None
 
 
 class Message(NamedTuple):
@@ -75,6 +86,12 @@ class Message(NamedTuple):
 
     sender: str
     body: object
+
+
+class Readable(NamedTuple):
+    """There is something to read from this descriptor, or to accept, or its end (when_readable)."""
+
+    fd: int
 
 
 class Exit(BaseException):

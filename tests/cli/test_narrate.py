@@ -46,6 +46,18 @@ EXAMPLES: list[tuple[list[dict[str, object]], list[str]]] = [
     ),
     ([happened("starting", "k/baker", type="worker", starts=1)], []),
     ([happened("started", "k/baker", pid=4711)], ["baker started, pid 4711"]),
+    (
+        [happened("started", "k/baker", pid=4711, waits_for="tcp localhost:80")],
+        ["baker started, pid 4711, waits for tcp localhost:80"],
+    ),
+    (
+        [
+            happened(
+                "start_failed", "k/baker", type="worker", reason="timeout", pid=4711, waited_for="line ^up$ (x)"
+            )
+        ],
+        ["baker cannot start: it was not ready in time, waiting for line ^up$ (x)"],
+    ),
     ([happened("ready", "k/baker", type="worker")], []),
     ([happened("ready", "k/lab", type="supervisor")], ["lab is up"]),
     ([happened("ready", "k/baker", type="worker", after=1.25)], ["baker is ready after 1.2s"]),

@@ -126,6 +126,19 @@ def test_output_that_was_lost_is_told_below() -> None:
     assert text.endswith("\noutput that could not be written: a (4.8MB), c (1KB)\n")
 
 
+def test_what_a_worker_waits_for_to_be_ready_is_told_below() -> None:
+    waits: dict[str, JSON] = {"state": "starting", "ok": False, "since": NOW - 3, "waits_for": "tcp db:1 (refused)"}
+    rows = [worker("r/a", **waits), worker("r/b")]
+    text = status_text(as_status(status(supervisor("r"), *rows)), {}, NOW, plain, BOXES, None)
+    assert text.endswith("\na has been starting for 3.0s: it waits for tcp db:1 (refused)\n")
+
+
+def test_of_many_that_wait_to_be_ready_the_others_are_counted() -> None:
+    rows = [worker(f"r/w{i}", state="starting", ok=False, waits_for="1s to pass") for i in range(7)]
+    text = status_text(as_status(status(supervisor("r"), *rows)), {}, NOW, plain, BOXES, None)
+    assert text.endswith("w4 has been starting for 1m00s: it waits for 1s to pass\nand 2 more\n")
+
+
 def test_branches_of_a_forest() -> None:
     paths = ["k/lab", "k/lab/a", "k/lab/b", "k/other", "k/other/c"]
     assert branches(paths, BOXES) == ["", "├─ ", "└─ ", "", "└─ "]

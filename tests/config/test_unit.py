@@ -7,7 +7,7 @@ import pytest
 
 from procsup.config.complaint import Complaint
 from procsup.config.stop_time import StopTime
-from procsup.config.unit import NoUnit, Unit, find_unit, is_too_short, span, unit_complaints
+from procsup.config.unit import NoUnit, Unit, find_unit, span, unit_complaints
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -131,10 +131,12 @@ def test_unit_that_waits_too_short_and_does_not_hear_the_daemon_is_warned_of(roo
     assert complaints(unit, math.inf) == ["Service.TimeoutStopSec"]
 
 
-def test_daemon_that_is_heard_asks_for_more_time(root: Root) -> None:
+def test_warning_says_that_a_daemon_that_is_heard_asks_for_more_time(root: Root) -> None:
     unit = root.find(root.write("p.service", f"{GOOD}TimeoutStopSec=10\n"))
-    assert is_too_short(unit, StopTime(11, ()))
-    assert complaints(unit, 11) == []
+    (complaint,) = unit_complaints(unit, StopTime(11, ()))
+    assert complaint.expected == "TimeoutStopSec=11s, or more"
+    assert "as long as the daemon asks it to" in complaint.problem
+    assert complaints(unit, 10) == []
 
 
 def test_unit_that_waits_for_what_it_cannot_hear_is_warned_of(root: Root) -> None:
@@ -149,7 +151,7 @@ def test_unit_that_stops_everybody_at_once_is_warned_of(root: Root, text: str) -
 
 
 @pytest.mark.parametrize("name", ["procsup.service", "procsup@.service"])
-def test_our_own_units_suit_any_tree(name: str) -> None:
+def test_our_own_units_suit_every_tree_that_stops_in_time(name: str) -> None:
     unit = find_unit(str(CHECKOUT / "etc" / name))
-    assert complaints(unit, math.inf) == []
     assert math.isfinite(unit.timeout_stop), "a daemon that hangs while it stops is not waited for"
+    assert complaints(unit, unit.timeout_stop) == []

@@ -221,7 +221,7 @@ class Invariants:
             if other is None or other is child or other.supervisor is not None or other.state is not State.RUNNING:
                 continue
             is_unlinked = (child.life, name) in self._unlinked or (other.life, child.name) in self._unlinked
-            is_known = len(self._places[name]) == len(self._places[child.name]) == 1
+            is_known = len(self._places.get(name, ())) == len(self._places.get(child.name, ())) == 1
             if is_known and not is_unlinked and (child.ties is None or other not in child.ties.linked):
                 raise Violation(f"{child!r} and {other!r} run, and are not linked")
 
@@ -359,6 +359,8 @@ class Invariants:
                 if added is not None:
                     self._see(added)
                 self._held = {path for path in self._held if not _is_in(path, record.path)}
+            case "reloaded":
+                self._see(self._node.root)
             case "starting":
                 self._starting[record.path] = record
             case "ready":

@@ -8,7 +8,7 @@ import pytest
 
 from procsup.core.calls import Restart, RestartChild, Start, StartChild, Stop
 from procsup.core.child import State
-from procsup.core.events import BecameReady, Exited, ShutdownRequested, TimePassed
+from procsup.core.events import BecameReady, Exited, NotReadyYet, ShutdownRequested, TimePassed
 from procsup.core.readiness import (
     AT_EXEC,
     Connection,
@@ -23,7 +23,7 @@ from procsup.core.readiness import (
 )
 from procsup.core.reason import TIMEOUT, ExitCode, FailedToStartChild, KilledBySignal, NotReady, WorkerExit
 from procsup.core.spec import WorkerSpec
-from procsup.core.view import shown
+from procsup.core.view import shown, tree
 from tests.core.trees import BY_STRATEGY, one_for_all, one_for_one, rest_for_one, worker
 from tests.core.world import (
     FAILS,
@@ -100,6 +100,54 @@ def test_ready_of_a_life_that_is_over_is_not_that_of_the_next() -> None:
     life = world.child("a").life
     world.kill("a").happen(BecameReady(life))
     assert world.state("a") is State.STARTING
+
+
+# What it waits for
+
+AWAITED: list[tuple[Ready, str | None]] = [
+    (AT_EXEC, None), (Notify(), "READY=1 at its NOTIFY_SOCKET"), (OnChannel(), "ready on its channel"),
+    (Newline(4), "a newline on descriptor 4"), (Connection("localhost", 80), "tcp localhost:80"),
+    (Connection("::1", 80), "tcp [::1]:80"), (Response("h", 80, "/up?x"), "http://h:80/up?x"),
+    (Success(("test", "-e", "x")), "command test -e x"), (Line("^up$"), "line ^up$"), (Elapsed(0.25), "0.25s to pass"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("ready", "words"), AWAITED)
+def test_what_is_waited_for_is_told_when_it_was_executed_and_as_long_as_it_is_waited_for(
+    ready: Ready, words: str | None
+) -> None:
+    world = World(one_for_one("root", worker("a", ready=ready))).fate("a", SLOW).boot()
+    assert world.record_of("started", "a").details.get("waits_for") == words
+    assert waits_for(world, "a") == words
+    world.become_ready("a")
+    assert waits_for(world, "a") is None
+
+
+def test_a_worker_that_was_not_executed_yet_waits_for_nothing_else() -> None:
+    assert waits_for(World(one_for_one("root", notifying("a"))).fate("a", HANGS).boot(), "a") is None
+
+
+def test_the_last_thing_that_was_in_the_way_is_told_until_the_next_life() -> None:
+    connecting = worker("a", ready=Connection("db", 1), start_timeout=2.0)
+    world = World(one_for_one("root", connecting, "b")).fate("a", GOOD, SLOW, SLOW).boot().kill("a")
+    life = world.child("a").life
+    world.happen(NotReadyYet(life, "refused"), NotReadyYet(life, "reset"))
+    assert waits_for(world, "a") == "tcp db:1 (reset)"
+    world.wait(2.5)
+    assert world.record_of("start_failed", "a").details["waited_for"] == "tcp db:1 (reset)"
+    assert waits_for(world, "a") == "tcp db:1"
+
+
+def test_what_is_in_the_way_of_a_life_that_is_over_or_ready_is_nobodys_business() -> None:
+    world = World(one_for_one("root", notifying("a"), "b")).boot()
+    life = world.child("a").life
+    world.happen(NotReadyYet(life, "late"))
+    world.fate("a", SLOW).kill("a").happen(NotReadyYet(life, "later"))
+    assert waits_for(world, "a") == "READY=1 at its NOTIFY_SOCKET"
+
+
+def waits_for(world: World, name: str) -> str | None:
+    return next(tree(world.node, f"root/{name}")).waits_for
 
 
 # The order
@@ -234,6 +282,7 @@ def test_record_of_a_timeout_tells_how_it_ended() -> None:
     assert dict(world.record_of("start_failed", "a").details) == {
         "type": "worker", "reason": "timeout", "command": ("program",), "pid": pid, "uptime": 65.0,
         "tail": ("last words",), "ended": "signal SIGKILL", "how": "killed",
+        "waited_for": "READY=1 at its NOTIFY_SOCKET",
     }  # fmt: skip
 
 

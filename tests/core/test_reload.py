@@ -237,6 +237,20 @@ def test_supervisor_that_gives_up_meanwhile_begins_again_with_the_new_children()
     assert sorted(world.up()) == ["x", "z"]
 
 
+def test_child_made_temporary_while_its_group_restarts_is_brought_back_by_the_reload_not_by_the_restart() -> None:
+    world = World(one_for_all("root", "a", "b")).every_fate("b", STUBBORN).boot()
+    world.exits("a").deliver()
+    world.tell()
+    world.ask(Reload(one_for_all("root", "a", worker("b", "temporary"))))
+    world.settle().wait(5)
+    assert [line for line in world.tell() if "start" in line or "remove" in line] == [
+        "remove b temporary",
+        "start a",
+        "start b",
+    ]
+    assert world.child("b").is_temporary
+
+
 def test_links_change_in_place() -> None:
     a, b = worker("a", "temporary"), worker("b", "temporary")
     world = World(one_for_one("root", replace(a, bonds=Bonds(links=("b",))), b, "c")).boot()

@@ -314,7 +314,7 @@ def test_nobody_without_a_channel_is_told_anything(exchange: Exchange) -> None:
 def test_whoever_has_a_seat_gets_it_back(tmp_path: Path) -> None:
     readers = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
     before = seats_now()
-    with seats.seated([readers[0][0], readers[1][1]]):
+    with seats.seated([(seats.MAILBOX, readers[0][0]), (seats.OUTBOX, readers[1][1])]):
         assert seats_now() == [os.fstat(readers[0][0]).st_ino, os.fstat(readers[1][1]).st_ino]
         assert os.get_inheritable(seats.MAILBOX)
     assert seats_now() == before
@@ -343,7 +343,8 @@ def test_a_spawned_program_has_its_channel_in_the_seats_and_nothing_else() -> No
     mailbox, mailbox_end = os.pipe2(os.O_CLOEXEC)
     outbox, outbox_end = os.pipe2(os.O_CLOEXEC)
     script = 'ls /proc/self/fd | tr "\\n" " " >&4; read -r line <&3; echo "$line $PROCSUP_MAILBOX_FD" >&4'
-    pid = spawner.spawn(Program(("sh", "-c", script)), "root/a", 1, Stdio(-1, -1, -1, mailbox, outbox_end))
+    stdio = Stdio(-1, -1, -1).with_channel(mailbox, outbox_end)
+    pid = spawner.spawn(Program(("sh", "-c", script)), "root/a", 1, stdio)
     os.close(outbox_end)
     os.write(mailbox_end, b"hello\n")
     with open(outbox, closefd=False) as stream:

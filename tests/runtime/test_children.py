@@ -245,7 +245,7 @@ def test_row_of_a_worker_tells_all_about_it(supervise: Supervise) -> None:
     assert row == {
         "path": "root/a", "depth": 1, "type": "worker", "state": "running", "held": False, "ok": True,
         "restart": "transient", "starts": 2, "restarts": 1, "last_exit": "signal SIGUSR1",
-        "stdout": "log", "stderr": "log", "lost_bytes": 0, "tasks": [],
+        "stdout": "log", "stderr": "log", "lost_bytes": 0, "waits_for": None, "tasks": [],
     }  # fmt: skip
 
 
@@ -282,7 +282,8 @@ def test_status_tells_of_the_daemon(supervise: Supervise) -> None:
     assert told == {
         "pid": daemon.pid, "version": daemon.call("version")["version"], "state": "running",
         "file": str(daemon.file), "socket": daemon.socket, "state_dir": str(daemon.state_dir),
-        "log_dir": str(daemon.log_dir), "containment": "subreaper", "journal_error": None, "journal_lost": 0,
+        "log_dir": str(daemon.log_dir), "containment": "subreaper", "journal_error": None,
+        "journal_lost": 0,
     }  # fmt: skip
 
 

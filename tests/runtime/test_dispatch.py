@@ -47,7 +47,7 @@ class Lab:
         self._pids: list[int] = []
 
     def order(self, life: int, program: Program = SLEEP, stdio: Stdio = NULL) -> None:
-        order = self.spawner.order(program, f"root/w{life}", 1)
+        order = self.spawner.order(program, f"root/w{life}", 1, stdio)
         self.dispatcher.dispatch(life, order, self.spawner.descriptors(stdio), lambda *told: self._done(life, *told))
 
     def outcome(self, life: int) -> Outcome:

@@ -12,7 +12,7 @@ import pytest
 from tests.kit import processes
 from tests.kit.daemon import Daemon
 from tests.kit.fixtures import Supervise
-from tests.kit.trees import STUBBORN, sh, tree, worker, workers
+from tests.kit.trees import STUBBORN, python, sh, tree, worker, workers
 from tests.kit.wait import let_pass, wait_until
 
 WATCHED = 0.7
@@ -61,7 +61,13 @@ def orphans_came_of_which_one_stays(daemon: Daemon) -> None:
     wait_until(lambda: not os.path.exists(f"/proc/{goes}"), "one of them has gone")
 
 
+def workers_became_ready(daemon: Daemon) -> None:
+    """Each in its own way; see idle_daemon."""
+    assert {row["state"] for row in daemon.status()["tree"]} == {"running"}
+
+
 SITUATIONS = [
+    workers_became_ready,
     nothing_happened,
     somebody_listens,
     a_worker_was_restarted,
@@ -73,7 +79,19 @@ SITUATIONS = [
 
 def idle_daemon(supervise: Supervise, happen: Callable[[Daemon], None]) -> Daemon:
     silent = worker("silent", sh("exec >&- 2>&-; exec sleep 1000"))
-    daemon = supervise(tree(workers("a b"), worker("stubborn", STUBBORN, shutdown=0.4), silent))
+    ways: dict[str, object] = {
+        "fd3": {"fd": 3}, "fd9": {"fd": 9}, "line": {"line": "up"}, "command": {"command": ["true"]},
+        "after": {"after": 0.01}, "notify": "notify",
+    }  # fmt: skip
+    says = sh("echo up; echo >&3; echo >&9; exec sleep 1000")
+    notifies = python("""
+import os, signal, socket
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", b"\\0" + os.environb[b"NOTIFY_SOCKET"][1:])
+signal.pause()
+""")
+    ready = (worker(name, notifies if way == "notify" else says, ready=way) for name, way in ways.items())
+    stubborn = worker("stubborn", STUBBORN, shutdown=0.4)
+    daemon = supervise(tree(workers("a b"), stubborn, silent, *ready))
     happen(daemon)
     settled = Settled(daemon)
     wait_until(settled.has_not_run_since_the_last_look, "daemon and guardian sleep")

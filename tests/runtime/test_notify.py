@@ -13,7 +13,7 @@ from procsup.runtime.notify import EXTEND_EVERY, STATUS_EVERY, ServiceManager
 from tests.kit import processes
 from tests.kit.daemon import PROCSUP
 from tests.kit.fixtures import Supervise
-from tests.kit.trees import STAYS, STUBBORN, sh, supervisor, tree, worker, workers
+from tests.kit.trees import AT_THE_GATE, STAYS, STUBBORN, sh, supervisor, tree, worker, workers
 from tests.kit.wait import DEADLINE, let_pass, wait_until
 from tests.runtime.test_idle import WATCHED, Settled, time_on_cpu
 
@@ -144,8 +144,11 @@ def test_reload_begins_with_the_time_and_ends_with_ready(manager: Manager) -> No
     reloading, when = manager.news()
     assert reloading == "RELOADING=1"
     assert int(when.removeprefix("MONOTONIC_USEC=")) > 0
+    ours.poll(10.0)
+    assert manager.news() == [EXTEND]
     ours.ready()
     assert "READY=1" in manager.news()
+    assert ours.next_deadline() is None
 
 
 def test_status_is_told_when_it_says_something_new_and_not_too_often(manager: Manager) -> None:
@@ -192,8 +195,13 @@ def test_watchdog_that_is_not_ours_or_none_is_not_told(manager: Manager, micros:
 # The daemon
 
 
-def test_ready_is_told_when_the_tree_is_up(supervise: Supervise, manager: Manager) -> None:
-    daemon = supervise(workers("a b"), up=False, env=manager.environ())
+def test_ready_is_told_when_the_tree_is_up_and_not_before(supervise: Supervise, manager: Manager) -> None:
+    slow = sh(f"""{AT_THE_GATE}; echo '{{"type":"ready"}}' >&4; exec sleep 1000""")
+    daemon = supervise(tree(worker("a"), worker("b", slow, ready="channel")), up=False, env=manager.environ())
+    manager.wait_for("STATUS=starting: 1 worker up; waiting for: b")
+    assert EXTEND in manager.told
+    assert "READY=1" not in manager.told
+    daemon.open_gate()
     manager.wait_for("READY=1")
     assert daemon.status()["daemon"]["state"] == "running"
     assert manager.told[manager.told.index("READY=1") + 1] == "STATUS=2 workers up"
@@ -223,6 +231,18 @@ def test_stop_that_takes_its_time_asks_for_patience_and_says_who_is_left(
     manager.wait_for("STATUS=stopping: 3 workers left; waiting for: stubborn")
     os.kill(stubborn.pid, signal.SIGKILL)
     assert daemon.wait() == 0
+
+
+def test_reload_is_told_from_its_beginning_to_its_end(supervise: Supervise, manager: Manager) -> None:
+    daemon = supervise(workers("a"), env=manager.environ())
+    manager.wait_for("READY=1")
+    daemon.file.write_text(workers("a b"))
+
+    daemon.send_signal(signal.SIGHUP)
+
+    manager.wait_for("RELOADING=1")
+    del manager.told[: manager.told.index("RELOADING=1")]
+    manager.wait_for("READY=1").wait_for("STATUS=2 workers up")
 
 
 def test_root_that_gives_up_tells_that_it_stops(supervise: Supervise, manager: Manager) -> None:

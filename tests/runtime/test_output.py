@@ -44,7 +44,7 @@ class Speaker:
         """A life begins."""
         self.life = life
         self.stdio = self.outputs.open(life, "root/a", self._program)
-        for fd in self.stdio[1:]:
+        for fd in self.stdio.fds[1:]:
             if fd > 2:
                 os.set_blocking(fd, False)
 
@@ -52,12 +52,12 @@ class Speaker:
         """Also lets the loop take it."""
         written = 0
         while written < len(data):
-            written += os.write(self.stdio[stream], data[written : written + 65536])
+            written += os.write(self.stdio.fds[stream], data[written : written + 65536])
             turn(self.loop, self.outputs)
         turn(self.loop, self.outputs)
 
     def say_without_being_read(self, data: bytes, stream: int = 1) -> None:
-        os.write(self.stdio[stream], data)
+        os.write(self.stdio.fds[stream], data)
 
     def grow_pipe(self, size: int) -> None:
         fcntl.fcntl(self.stdio.stdout, fcntl.F_SETPIPE_SZ, size)

@@ -203,3 +203,19 @@ def test_what_the_daemon_that_was_restarted_since_does_not_know_is_told_of_the_o
     assert lines[0].startswith("a has been running for ")
     assert lines[2] == "The last failure of a, of an earlier run of the daemon, began a moment ago, at a time."
     assert lines[-1] == "the daemon ended with exit status 70: the root gave up"
+
+
+def test_a_start_that_failed_in_a_reload(supervise: Supervise) -> None:
+    """What else the reload did has nothing to do with it."""
+    daemon = supervise(tree(supervisor("root", ["a", "b"], strategy="one_for_all"), worker("a"), worker("b")))
+    after = (supervisor("root", ["a", "b", "bad"], strategy="one_for_all"), worker("bad", ["/no/such"]))
+    daemon.file.write_text(tree(*after, worker("a", ["sleep", "2000"]), worker("b")))
+    daemon.call("reload")
+    steps = without_times(why(daemon, "bad"))[-2:]
+    assert steps[0].startswith("the file was read once more (by ")
+    assert steps[1].startswith("bad could not start: ")
+    daemon.file.write_text(tree(worker("a", ["sleep", "2000"]), worker("b")))
+    daemon.call("reload")
+    assert "bad was taken out of the tree a moment ago: it is not in the file any more" in " ".join(
+        without_times(why(daemon, "bad"))
+    )

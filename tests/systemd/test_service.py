@@ -1,8 +1,5 @@
 """procsup as a service of a real systemd: etc/procsup.service as it is, and etc/procsup@.service."""
 
-import pytest
-
-from procsup.cli.program import _COMMANDS
 from tests.kit.trees import sh, supervisor, tree, worker, workers
 from tests.kit.wait import wait_until
 from tests.systemd.machine import CHECKOUT, PROCSUP, UNITS, Machine, Service
@@ -40,6 +37,19 @@ def test_service_is_started_when_the_tree_is_up_and_says_how_it_is(machine: Mach
         assert service.everybody() == []
 
 
+def test_start_waits_for_a_tree_that_takes_longer_than_the_unit_says(machine: Machine) -> None:
+    slow = sh("""sleep 4; echo '{"type":"ready"}' >&4; exec sleep 1000""")
+    with machine.service(tree(worker("a"), worker("b", slow, ready="channel")), "TimeoutStartSec=3s") as service:
+        machine.systemctl("start", "--no-block", "procsup")
+        service.wait_until_shown("StatusText", "starting: 1 worker up; waiting for: b")
+        assert service.show("SubState") == "start"
+
+        service.start()
+
+        assert service.show("StatusText") == "2 workers up"
+        assert service.show("NRestarts") == "0"
+
+
 def test_tree_that_cannot_start_is_a_start_that_failed(machine: Machine) -> None:
     with machine.service(tree(worker("a"), worker("b", "/no/such/program")), "Restart=no") as service:
         assert machine.run("systemctl", "start", "procsup").returncode != 0
@@ -69,8 +79,8 @@ def test_worker_that_does_not_obey_is_killed_when_its_shutdown_time_is_over(mach
 
 
 def test_stop_may_take_longer_than_the_unit_says_if_the_tree_says_so(machine: Machine) -> None:
-    slow = sh("trap 'sleep 2; echo told > /run/slow; exit' TERM; while :; do sleep 0.1; done")
-    with machine.service(worker("slow", slow, shutdown="20s"), "TimeoutStopSec=1s") as service:
+    slow = sh("trap 'sleep 3; echo told > /run/slow; exit' TERM; while :; do sleep 0.1; done")
+    with machine.service(worker("slow", slow, shutdown="20s"), "TimeoutStopSec=2s") as service:
         service.start()
         service.stop()
 
@@ -78,10 +88,9 @@ def test_stop_may_take_longer_than_the_unit_says_if_the_tree_says_so(machine: Ma
         assert machine.path("/run/slow").read_text() == "told\n"
 
 
-# A reload. The command comes with `procsup reload`; before that there is nothing to call.
+# A reload
 
 
-@pytest.mark.skipif("reload" not in _COMMANDS, reason="there is no `procsup reload` yet")
 def test_reload_changes_the_tree_and_leaves_alone_what_has_not_changed(machine: Machine) -> None:
     with machine.service(workers("a b")) as service:
         service.start()
@@ -96,7 +105,6 @@ def test_reload_changes_the_tree_and_leaves_alone_what_has_not_changed(machine: 
         service.wait_until_shown("SubState", "running")
 
 
-@pytest.mark.skipif("reload" not in _COMMANDS, reason="there is no `procsup reload` yet")
 def test_reload_of_a_file_that_cannot_be_used_fails_and_changes_nothing(machine: Machine) -> None:
     with machine.service(workers("a b")) as service:
         service.start()

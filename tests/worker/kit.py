@@ -14,9 +14,7 @@ T = TypeVar("T")
 
 def next_message(kind: type[T]) -> T:
     """The oldest message of this kind, waited for."""
-    message = receive(lambda message: isinstance(message, kind), timeout=DEADLINE)
-    assert isinstance(message, kind)
-    return message
+    return receive(kind, timeout=DEADLINE)
 
 
 def end_of(pid: Pid) -> object:

@@ -7,6 +7,7 @@ import pytest
 
 from procsup.worker import (
     Agent,
+    Continue,
     Crash,
     Exit,
     Exited,
@@ -255,6 +256,94 @@ def test_a_failed_start_of_a_linked_server_is_an_exit_signal_too() -> None:
         GenServer.start_link(Sleeper, "stop")
 
     assert next_message(Exited).reason == "no"
+
+
+class Stuck(GenServer[None]):
+    def init(self, arg: Pid) -> Ok[None]:
+        send(arg, self_())
+        spin()
+        return Ok(None)
+
+
+def test_a_server_that_takes_too_long_to_start_is_killed() -> None:
+    with pytest.raises(StartFailed, match="timeout"):
+        GenServer.start_link(Stuck, self_(), timeout=0.5)
+
+    assert not Process.alive(receive(Pid, DEADLINE))
+
+
+class Slow(GenServer[list[object]]):
+    """What it is started or called with says what it does next; its state is what it has done."""
+
+    def init(self, arg: Any) -> Ok[list[object]]:
+        return Ok([], arg)
+
+    def handle_continue(self, argument: Any, state: list[object]) -> NoReply[list[object]] | Stop:
+        if argument == "stop":
+            return Stop("told to", state)
+        first, *others = argument
+        return NoReply([*state, first], Continue(others) if others else None)
+
+    def handle_call(self, request: Any, from_: From, state: list[object]) -> Reply[list[object]]:
+        return Reply(state, state, request)
+
+
+def test_a_server_goes_on_with_what_is_left_to_do_before_any_message() -> None:
+    slow = GenServer.start_link(Slow, Continue(["load", "index"]))
+
+    assert GenServer.call(slow, Continue(["save"]), DEADLINE) == ["load", "index"]
+    assert GenServer.call(slow, None, DEADLINE) == ["load", "index", "save"]
+
+
+class Sleepy(GenServer[Pid]):
+    """Tells whom it was started with what comes; a cast is for how long it waits after that."""
+
+    def init(self, arg: Pid) -> Ok[Pid]:
+        return Ok(arg, 0.01)
+
+    def handle_cast(self, request: float | None, state: Pid) -> NoReply[Pid]:
+        return NoReply(state, request)
+
+    def handle_info(self, message: Any, state: Pid) -> NoReply[Pid]:
+        send(state, message)
+        return NoReply(state)
+
+
+def test_a_server_is_told_once_when_no_message_has_come_in_time() -> None:
+    sleepy = GenServer.start_link(Sleepy, self_())
+
+    assert receive(timeout=DEADLINE) == "timeout"
+    GenServer.cast(sleepy, 0.01)
+    assert receive(timeout=DEADLINE) == "timeout"
+    with pytest.raises(TimeoutError):
+        receive(timeout=0.1)
+
+
+def test_a_message_in_time_is_all_that_a_server_is_told() -> None:
+    sleepy = GenServer.start_link(Sleepy, self_())
+    assert receive(timeout=DEADLINE) == "timeout"
+    GenServer.cast(sleepy, DEADLINE)
+    send(sleepy, "hello")
+
+    assert receive(timeout=DEADLINE) == "hello"
+
+
+def test_a_server_may_stop_where_it_goes_on() -> None:
+    trap_exits(True)
+    GenServer.start_link(Slow, Continue("stop"))
+
+    assert next_message(Exited).reason == "told to"
+
+
+def test_what_is_left_to_do_needs_a_handler() -> None:
+    trap_exits(True)
+
+    class Forgetful(Sleepy):
+        def init(self, arg: Pid) -> Ok[Pid]:
+            return Ok(arg, Continue("load"))
+
+    GenServer.start_link(Forgetful, self_())
+    assert "has no handle_continue" in str(next_message(Exited).reason)
 
 
 class Deaf(GenServer[None]):

@@ -2,13 +2,26 @@
 
 import os
 import signal
+import socket
 import time
 from types import FrameType
 from typing import NoReturn
 
 import pytest
 
-from procsup.worker import Exit, Pid, Process, cancel_timer, mailbox, receive, self_, send, send_after
+from procsup.worker import (
+    Exit,
+    Pid,
+    Process,
+    Readable,
+    cancel_timer,
+    mailbox,
+    receive,
+    self_,
+    send,
+    send_after,
+    when_readable,
+)
 from tests.kit.wait import DEADLINE
 from tests.worker.kit import end_of
 
@@ -46,6 +59,15 @@ def test_the_oldest_that_matches_is_received_and_the_others_stay() -> None:
 
     assert receive(lambda message: isinstance(message, str)) == "a"
     assert [receive(timeout=0) for _ in range(3)] == [1, 2, "b"]
+
+
+def test_what_is_received_may_be_chosen_by_its_type() -> None:
+    for message in ("a word", 7, "another word"):
+        send(self_(), message)
+
+    number: int = receive(int, timeout=0)
+    assert number == 7
+    assert [receive(timeout=0) for _ in range(2)] == ["a word", "another word"]
 
 
 def test_a_match_is_waited_for_past_messages_that_do_not() -> None:
@@ -228,6 +250,63 @@ def test_a_timer_that_went_off_cannot_be_cancelled() -> None:
 def test_a_timer_needs_a_time(seconds: float) -> None:
     with pytest.raises(ValueError, match="cannot send after"):
         send_after(self_(), "never", seconds)
+
+
+def test_bytes_and_messages_can_be_waited_for_at_the_same_time() -> None:
+    here, server = self_(), socket.create_server(("127.0.0.1", 0))
+
+    def visit() -> None:
+        send(here, "on my way")
+        socket.create_connection(server.getsockname())
+
+    with server:
+        when_readable(server)
+        when_readable(server)
+        Process.spawn(visit)
+
+        assert {receive(timeout=DEADLINE) for _ in range(2)} == {"on my way", Readable(server.fileno())}
+        server.accept()[0].close()
+
+
+def test_one_is_told_once_that_there_is_something_to_read_until_one_asks_again() -> None:
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"something")
+    when_readable(read_end)
+
+    assert receive(timeout=DEADLINE) == Readable(read_end)
+    with pytest.raises(TimeoutError):
+        receive(timeout=0)
+    when_readable(read_end)
+    assert receive(timeout=DEADLINE) == Readable(read_end)
+    os.close(read_end)
+    os.close(write_end)
+
+
+def test_who_is_spawned_is_not_told_of_what_the_parent_watches() -> None:
+    here = self_()
+    read_end, write_end = os.pipe()
+    when_readable(read_end)
+
+    def look() -> None:
+        os.write(write_end, b"something")
+        try:
+            send(here, receive(timeout=0))
+        except TimeoutError:
+            send(here, "nothing")
+
+    child = Process.spawn(look)
+    assert end_of(child) in ("normal", "noproc")
+    assert {receive(timeout=DEADLINE) for _ in range(2)} == {"nothing", Readable(read_end)}
+    os.close(read_end)
+    os.close(write_end)
+
+
+def test_what_is_closed_cannot_be_watched() -> None:
+    with socket.socket() as closed:
+        pass
+
+    with pytest.raises(ValueError, match="negative"):
+        when_readable(closed)
 
 
 def test_what_cannot_be_pickled_is_not_sent() -> None:

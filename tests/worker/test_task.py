@@ -1,11 +1,13 @@
 """Tasks and task supervisors."""
 
+import itertools
 import os
 import time
 
 import pytest
 
 from procsup.worker import (
+    Agent,
     Answer,
     Crash,
     Down,
@@ -22,7 +24,7 @@ from procsup.worker import (
     send,
     trap_exits,
 )
-from tests.kit.wait import DEADLINE, wait_until
+from tests.kit.wait import DEADLINE, let_pass, wait_until
 from tests.worker.kit import end_of, next_message, sit, spin
 
 
@@ -242,6 +244,142 @@ def test_a_value_that_cannot_be_pickled_is_a_crash_of_the_task() -> None:
     assert isinstance(outcome, Down)
     assert isinstance(outcome.reason, Crash)
     assert "pickle" in str(outcome.reason.exception)
+
+
+# Many at once
+
+
+def test_many_are_awaited_in_the_order_of_the_tasks() -> None:
+    tasks = [Task.async_(receive) for _ in range(3)]
+    for task in reversed(tasks):
+        send(task.pid, task.pid.number)
+
+    assert Task.await_many(tasks, DEADLINE) == [task.pid.number for task in tasks]
+    assert Task.await_many([]) == []
+
+
+def test_the_first_of_many_that_crashes_ends_the_wait() -> None:
+    trap_exits(True)
+    tasks = [Task.async_(spin_for_nothing), Task.async_(fail, "because")]
+
+    with pytest.raises(Exit, match="ValueError: because"):
+        Task.await_many(tasks, timeout=None)
+    with pytest.raises(ValueError, match="awaited already"):
+        tasks[0].await_()
+
+
+def test_many_that_take_too_long_are_an_exit() -> None:
+    tasks = [Task.async_(double, 21), Task.async_(spin_for_nothing)]
+
+    with pytest.raises(Exit) as raised:
+        Task.await_many(tasks, 0.05)
+    assert raised.value.reason == ("timeout", "Task.await_many(2 tasks, 0.05)")
+
+
+def test_the_same_task_is_not_awaited_twice() -> None:
+    task = Task.async_(double, 21)
+
+    with pytest.raises(ValueError, match="twice"):
+        Task.await_many([task, task])
+    assert task.await_(DEADLINE) == 42
+
+
+def test_a_stream_gives_the_outcomes_in_the_order_of_the_items() -> None:
+    outcomes = Task.async_stream([0.2, 0.1, 0], sleep, max_concurrency=3, timeout=DEADLINE)
+
+    assert list(outcomes) == [Ok(0.2), Ok(0.1), Ok(0)]
+
+
+def sleep(seconds: float) -> float:
+    let_pass(seconds)
+    return seconds
+
+
+def test_a_stream_without_order_gives_the_outcomes_as_they_come() -> None:
+    here = self_()
+
+    def wait_or_not(waits: bool) -> bool:
+        if waits:
+            send(here, self_())
+            receive()
+        return waits
+
+    outcomes = Task.async_stream([True, False], wait_or_not, max_concurrency=2, ordered=False, timeout=DEADLINE)
+    assert next(outcomes) == Ok(False)
+    send(receive(Pid, DEADLINE), "go")
+    assert list(outcomes) == [Ok(True)]
+
+
+def test_a_stream_runs_no_more_tasks_at_the_same_time_than_it_may() -> None:
+    counter = Agent.start_link(lambda: [0, 0])
+
+    def enter_and_leave(number: int) -> int:
+        Agent.update(counter, lambda counts: [counts[0] + 1, max(counts[1], counts[0] + 1)])
+        let_pass(0.01)
+        Agent.update(counter, lambda counts: [counts[0] - 1, counts[1]])
+        return number
+
+    outcomes = Task.async_stream(range(9), enter_and_leave, max_concurrency=3, timeout=DEADLINE)
+    assert sum(outcome.value for outcome in outcomes if isinstance(outcome, Ok)) == 36
+    assert Agent.get(counter, lambda counts: counts[1]) in (2, 3)
+
+
+def test_a_stream_starts_nothing_that_nobody_asks_for() -> None:
+    started = Agent.start_link(list)
+
+    def note(number: int) -> None:
+        Agent.update(started, lambda numbers: [*numbers, number])
+
+    outcomes = Task.async_stream(itertools.count(), note, max_concurrency=1, timeout=DEADLINE)
+    assert Agent.get(started, len) == 0
+    next(outcomes)
+    next(outcomes)
+    assert Agent.get(started, list) == [0, 1]
+
+
+def test_a_task_of_a_stream_that_takes_too_long_is_an_exit_or_killed() -> None:
+    with pytest.raises(Exit, match=r"timeout, in Task\.async_stream"):
+        list(Task.async_stream([0], sit_down, timeout=0.05))
+
+    [outcome] = Task.async_stream([0], sit_down, timeout=0.05, on_timeout="kill_task")
+    assert isinstance(outcome, Down)
+    assert outcome.reason == "timeout"
+
+
+def sit_down(number: int) -> None:
+    receive()
+
+
+def test_a_crash_in_a_stream_is_a_crash_of_its_caller_unless_that_traps_exits() -> None:
+    trap_exits(True)
+    crashed, well = Task.async_stream(["0", "1"], invert, timeout=DEADLINE)
+
+    assert isinstance(crashed, Down)
+    assert "ZeroDivisionError" in str(crashed.reason)
+    assert well == Ok(1)
+    trap_exits(False)
+    with pytest.raises(Exit, match="ZeroDivisionError"):
+        list(Task.async_stream(["0"], invert, timeout=DEADLINE))
+
+
+def invert(number: str) -> float:
+    return 1 / int(number)
+
+
+def test_a_stream_that_is_closed_kills_what_it_has_started() -> None:
+    here = self_()
+
+    def tell_and_sit(number: int) -> None:
+        if number:
+            send(here, self_())
+            spin()
+
+    outcomes = Task.async_stream([0, 1], tell_and_sit, max_concurrency=2, timeout=None)
+    next(outcomes)
+    running = receive(Pid, DEADLINE)
+    outcomes.close()
+
+    assert not Process.alive(running)
 
 
 # Task supervisors

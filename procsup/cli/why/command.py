@@ -32,7 +32,7 @@ def why(name: str | None, as_json: bool, state_dir: str | None) -> int:
     \b
     --json prints one object. These keys stay; new ones may be added.
       path         of NAME; null without one
-      standing     state, since, pid, why it does not run (held, waiting,
+      standing     state, since, pid, why it does not run (held, waiting, not_ready,
                    supervisor_down, ended_normally, gave_up, auto_shutdown,
                    start_failed, linked, terminated, temporary, deleted,
                    restarted or ""), whom it waits for, by whom it is held, detail
@@ -41,7 +41,7 @@ def why(name: str | None, as_json: bool, state_dir: str | None) -> int:
       chain        the steps: seq, time, offset (seconds since the first), fact, and
                    what belongs to that: died, could_not_start, restarted, gave_up,
                    stopped, went_down, left_down, link_fired, shut_itself_down, removed,
-                   came_back, daemon_ended, other
+                   came_back, reloaded, daemon_ended, other
       first        the seq with which the failure began; steps before it are of
                    earlier restarts that the supervisors counted
       is_of_earlier_run, is_cut, damaged_lines, missing_events

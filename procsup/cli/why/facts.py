@@ -23,13 +23,14 @@ class Died:
 
 @dataclass(frozen=True, slots=True)
 class CouldNotStart:
-    """`type` is "worker" or "supervisor"; a worker has a command."""
+    """`type` is "worker" or "supervisor"; a worker has a command. `waited_for`: in vain, until its time was over."""
 
     path: str
     type: str
     reason: str
     command: tuple[str, ...]
     tail: tuple[str, ...]
+    waited_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,13 @@ class DaemonEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The file was read once more, which led to what follows: `by` as in the event."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Other:
     """An event that has no words here."""
 
@@ -136,7 +144,7 @@ class Other:
 
 Fact = (
     Died | CouldNotStart | Restarted | GaveUp | Stopped | WentDown | LeftDown | ShutItselfDown | Removed | CameBack
-    | LinkFired | DaemonEnded | Other
+    | LinkFired | Reloaded | DaemonEnded | Other
 )  # fmt: skip
 
 
@@ -248,7 +256,8 @@ def _fact(event: Happening) -> Fact | None:
         case "exited":
             return Died(path, reason, event.number("uptime"), event.texts("tail"))
         case "start_failed":
-            return CouldNotStart(path, event.text("type"), reason, event.texts("command"), event.texts("tail"))
+            facts = event.texts("command"), event.texts("tail"), event.text("waited_for")
+            return CouldNotStart(path, event.text("type"), reason, *facts)
         case "restarting":
             others = tuple(name for other in event.texts("group") if (name := other.rpartition("/")[2]) != child)
             return Restarted(path, child, *_budget(event), others)
@@ -259,6 +268,8 @@ def _fact(event: Happening) -> Fact | None:
             return None if verdict == "restart" else LeftDown(path, child, verdict)
         case "auto_shutdown":
             return ShutItselfDown(path, child)
+        case "reloaded":
+            return Reloaded(event.text("by"))
         case "link_fired":
             return LinkFired(path, event.name("peer"), reason, event.text("trapped") == "true")
         case "child_removed":

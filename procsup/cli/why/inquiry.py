@@ -89,6 +89,9 @@ class Inquiry:
         self._subject.meet(event.path)
         self._subject.meet(_child_of(event))
         self._supply(event)
+        if event.kind == "reloaded":
+            self._part(event)
+            return
         incident = self._joined(event)
         if event.kind == "gave_up":
             self._add_demand(event, incident)
@@ -119,6 +122,13 @@ class Inquiry:
         incident.events.append(event)
         self._held += 1
         return incident
+
+    def _part(self, reload: Happening) -> None:
+        """A reload leads to much that has nothing to do with one another: each is an incident of its own."""
+        for incident in self._open.pop(reload.seq, []):
+            incident.events.append(reload)
+            self._held += 1
+            self._complete(incident)
 
     def _complete(self, incident: "_Incident") -> None:
         self._held -= len(incident.events)
@@ -158,7 +168,7 @@ class Inquiry:
         self.is_over = True
         first = min(event.seq for event in incident.events)
         since = min((event.seq for event in incident.events if event.kind in _TROUBLE), default=first)
-        told = {event.seq: event for event in incident.events if event.seq >= since}
+        told = {event.seq: event for event in incident.events if event.seq >= since or event.kind == "reloaded"}
         for demand in incident.demands:
             told |= {event.seq: event for event in demand.events}
         events = tuple(told[seq] for seq in sorted(told))

@@ -20,6 +20,7 @@ class Standing:
     `why` says what keeps it from running, or is "":
         held             an operator stopped it; `by` says who, when that is known
         waiting          `whom` comes first: that is starting, stopping or restarting, as `detail` says
+        not_ready        it was executed, and waits for `detail`: "tcp localhost:5432 (connection refused)"
         supervisor_down  `whom`, above it, is down
         ended_normally, gave_up, auto_shutdown      and its restart type leaves it down
         start_failed     an operator's attempt; `detail` is the reason
@@ -78,9 +79,12 @@ def of_living(path: str, rows: Mapping[str, Row], memory: Memory) -> Standing:
     if whom is not None and rows[whom]["state"] == "down":
         return Standing(state, since, why="supervisor_down", whom=whom)
     if whom is not None:
-        return Standing(state, since, why="waiting", whom=whom, detail=rows[whom]["state"])
+        return Standing(state, since, why="waiting", whom=whom, detail=_busy_with(rows[whom]))
     if state == "down":
         return Standing(state, since, why=_why_down(row["last_exit"] or ""), detail=row["last_exit"] or "")
+    waits_for = row.get("waits_for")
+    if waits_for:
+        return Standing(state, since, row["pid"], why="not_ready", detail=waits_for)
     return Standing(state, since, row.get("pid"))
 
 
@@ -127,6 +131,11 @@ def _whom_it_awaits(path: str, rows: Mapping[str, Row]) -> str | None:
     if not _is_settled(row) and parent in rows and _takes_turns(rows[parent]):
         return next((one for one in _below(parent, rows) if one != path and rows[one]["state"] in _BUSY), None)
     return None
+
+
+def _busy_with(row: Row) -> str:
+    waits_for = row.get("waits_for")
+    return f"{row['state']} and waits for {waits_for}" if waits_for else row["state"]
 
 
 def _takes_turns(supervisor: Row) -> bool:

@@ -25,6 +25,7 @@ from procsup.cli.why.facts import (
     LeftDown,
     LinkFired,
     Other,
+    Reloaded,
     Removed,
     Restarted,
     ShutItselfDown,
@@ -132,6 +133,8 @@ def _subject_stands(path: str, standing: Standing, now: float) -> str:
             return f"{name} is held down: {who} stopped it {_ago(standing.since, now)}"
         case "waiting":
             return f"{name} is {standing.state}: it waits for {whom}, which is {standing.detail}"
+        case "not_ready":
+            return f"{name} {'has been' if since else 'is'} {standing.state}{since}: it waits for {standing.detail}"
         case "supervisor_down":
             return f"{name} is {standing.state}: {whom}, above it in the tree, is down"
         case "ended_normally":
@@ -218,6 +221,8 @@ def _failures(steps: Sequence[Step], fact: Died | CouldNotStart) -> str:
     alike = [step for step, one in mine if one.reason == fact.reason]
     others = [name_of(one.path) for _, one in all_of_them if one.path != fact.path and _is_of_worker(one)]
     why = reason_in_words(fact.reason)
+    if isinstance(fact, CouldNotStart) and fact.waited_for:
+        why += f", waiting for {shortened(fact.waited_for, _LONGEST_LINE)}"
     words = f"{name_of(fact.path)} {f'could not start ({why})' if isinstance(fact, CouldNotStart) else why}"
     if len(alike) > 1:
         words += f", {len(alike)} times{_within(alike)}"
@@ -306,6 +311,8 @@ def _told(fact: Fact, tails: dict[str, tuple[str, ...]]) -> tuple[str, Meaning |
             return f"{name_of(fact.path)} could not start: {reason_in_words(fact.reason)}", "bad", ()
         case CouldNotStart():
             words = f"{name_of(fact.path)} could not start: {reason_in_words(fact.reason)}"
+            if fact.waited_for:
+                words += f", waiting for {shortened(fact.waited_for, _LONGEST_LINE)}"
             if fact.command:
                 words += f"; its command: {shortened(' '.join(fact.command), _LONGEST_LINE)}"
             return _with_tail(words, fact.path, fact.tail, tails)
@@ -334,6 +341,8 @@ def _told(fact: Fact, tails: dict[str, tuple[str, ...]]) -> tuple[str, Meaning |
             return f"{name_of(fact.path)} was taken out of the tree: {why_removed(fact.why)}", None, ()
         case CameBack():
             return f"{_names([name_of(path) for path in fact.paths])} came up again", "good", ()
+        case Reloaded():
+            return f"the file was read once more ({_by(fact.by)})", None, ()
         case DaemonEnded():
             why = why_the_tree_is_down(fact.reason)
             return f"the daemon ended with exit status {fact.status}: {why}", "bad" if fact.status else None, ()

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +15,7 @@ from procsup.cli.why.answer import answer
 from procsup.cli.why.words import answer_in_words
 from procsup.core.calls import Stop
 from procsup.core.events import ShutdownRequested
+from procsup.core.readiness import Connection
 from procsup.core.reason import KilledBySignal
 from procsup.core.spec import Bonds
 from procsup.wire.decode import JSON
@@ -21,7 +23,7 @@ from tests.cli.rows import DOWN, supervisor, worker
 from tests.cli.why.journals import NOW, events_of, of_world, write
 from tests.core.trees import one_for_all, one_for_one
 from tests.core.trees import worker as permanent
-from tests.core.world import FAILS, GOOD, NORMAL, STUBBORN, World
+from tests.core.world import FAILS, GOOD, NORMAL, SLOW, STUBBORN, World
 
 pytestmark = pytest.mark.usefixtures("local_time_is_utc")
 
@@ -265,6 +267,24 @@ def test_a_child_that_somebody_deleted(tmp_path: Path) -> None:
 def test_a_temporary_worker_that_ended_normally(tmp_path: Path) -> None:
     of_world(tmp_path, World(one_for_one("root", permanent("a", "temporary"))).boot().kill("a", end=NORMAL))
     assert said(tmp_path, "a", supervisor("root"))[0] == "a was taken out of the tree 1m00s ago: it is temporary."
+
+
+def test_a_worker_that_waits_to_be_ready_says_for_what(tmp_path: Path) -> None:
+    of_world(tmp_path, World(one_for_one("root", "a", "b")).boot())
+    row = worker("root/a", state="starting", ok=False, since=NOW - 60, waits_for="tcp db:1 (refused)")
+    root, down = supervisor("root", state="starting"), worker("root/b", ok=False, **DOWN)
+    waits = "waits for tcp db:1 (refused)"
+    assert said(tmp_path, "a", root, row, down)[0].startswith(f"a has been starting for 1m00s: it {waits}.")
+    told = said(tmp_path, "b", root, row, down)[0]
+    assert told.startswith(f"b is down: it waits for a, which is starting and {waits}.")
+
+
+def test_a_worker_that_was_not_ready_in_time_is_told_with_what_it_waited_for(tmp_path: Path) -> None:
+    waiter = replace(permanent("a"), ready=Connection("db", 1), start_timeout=2.0)
+    of_world(tmp_path, World(one_for_one("root", waiter)).fate("a", SLOW).boot().wait(10.0))
+    text = "\n".join(said(tmp_path, "a"))
+    assert "In short: a could not start (it was not ready in time, waiting for tcp db:1)" in text
+    assert "  a could not start: it was not ready in time, waiting for tcp db:1; its command: program" in text
 
 
 @pytest.mark.parametrize(
