@@ -159,9 +159,8 @@ class Mailbox:
             poll.unregister(source.fd)
 
     def close(self) -> None:
-        """Give up the sources, without a word to whoever is at their other end."""
-        for source in list(self._sources.values()):
-            self.disconnect(source)
+        """Give up the sources, without a word to whoever is at their other end; it is of no use any more."""
+        for source in self._sources.values():
             source.close()
 
     def trap(self, flag: bool) -> bool:
