@@ -124,8 +124,9 @@ class Post:
 
     def _call(self, life: int, worker: str, message: Json) -> None:
         child = self._reach(_name(worker))
-        if child is None or child.life != life:
-            return  # these were its last words
+        if child is None or child.life != life:  # these were its last words, or another one has its name
+            self._refuse(life, message, "not_permitted", "it does not run under its name (any more)")
+            return
         if message["type"] != "which_children" and not _is_trusted(child):
             self._refuse(life, message, "not_permitted", f"{child.name} does not run as the user of the daemon")
             return
@@ -140,7 +141,7 @@ class Post:
         )
 
     def _answered(self, life: int, answer: Callable[..., None], *words: object) -> None:
-        """A call of a supervisor, after whatever time."""
+        """A call of a supervisor, after whatever time; the worker may have ended meanwhile."""
         if self._calls[life] > 0:
             self._calls[life] -= 1
             answer(life, *words)

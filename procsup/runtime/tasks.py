@@ -1,9 +1,9 @@
 """Tasks: the processes that workers have told of as tasks of their own (wire/messages.py), for whoever looks.
 
-A worker tells of the start only. That a task has ended is seen when somebody looks, by the kernel's own account of it:
-so what is shown runs, whoever killed it. To begin with nobody looks for a long time: each task that is added has the
-two oldest looked at, and forgotten if they are gone. So a thousand tasks per second cost what they cost, and a worker
-is remembered MOST tasks at a time, the oldest being forgotten first.
+A worker tells of the start only. Whether a task still runs is asked of the kernel when somebody wants to know: so what
+is shown does run, whoever has killed what is not. Since nobody may want to know for a long time, each task that is
+added has two others looked at, in turns, and forgotten if they are gone. Of one worker MOST are remembered at a time,
+and the oldest is forgotten for the newest.
 """
 
 import itertools
@@ -32,7 +32,7 @@ class Task:
 
 
 class Tasks:
-    """By life. O(1) for each task added."""
+    """By life. To add one is O(1), or O(MOST) when so many run."""
 
     def __init__(self) -> None:
         self._lives: dict[int, dict[int, Task]] = {}
@@ -40,10 +40,10 @@ class Tasks:
     def add(self, life: int, pid: int, name: str) -> None:
         tasks = self._lives.setdefault(life, {})
         tasks.pop(pid, None)
-        for oldest in list(itertools.islice(tasks, 2)):
-            task = tasks.pop(oldest)
-            if os.path.exists(f"/proc/{oldest}"):
-                tasks[oldest] = task
+        for other in list(itertools.islice(tasks, 2)):
+            task = tasks.pop(other)
+            if os.path.exists(f"/proc/{other}"):
+                tasks[other] = task
         if len(tasks) == MOST:
             del tasks[min(tasks.values(), key=lambda task: task.told).pid]
         tasks[pid] = Task(pid, name[:_LONGEST_NAME].encode(errors="replace").decode(), _since_boot())
