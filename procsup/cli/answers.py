@@ -9,6 +9,12 @@ from typing import Any, TypedDict, cast
 from procsup.cli.exits import CannotDo, ExitStatus
 
 
+class Task(TypedDict):
+    pid: int
+    name: str
+    started: float
+
+
 class Row(TypedDict):
     """A worker or a supervisor; keys that only one of them has are asked for by its `type`."""
 
@@ -28,6 +34,7 @@ class Row(TypedDict):
     stdout: str
     stderr: str
     lost_bytes: int
+    tasks: list[Task]
     waits_for: str | None
     strategy: str
     intensity: int
@@ -67,10 +74,12 @@ _EVERY_ROW: dict[str, Types] = {
 ROWS: dict[str, dict[str, Types]] = {
     "worker": {
         **_EVERY_ROW, "pid": (int, type(None)), "started": (int, float, type(None)), "stdout": str, "stderr": str,
-        "lost_bytes": int, "waits_for": _TEXT_OR_NULL,
+        "lost_bytes": int, "waits_for": _TEXT_OR_NULL, "tasks": list,
     },
     "supervisor": {**_EVERY_ROW, "strategy": str, "intensity": int, "period": _NUMBER, "used": int},
 }  # fmt: skip
+
+TASK: dict[str, Types] = {"pid": int, "name": str, "started": _NUMBER}
 
 DAEMON: dict[str, Types] = {
     "pid": int, "version": str, "state": str, "started": _NUMBER, "file": _TEXT_OR_NULL, "socket": str,
@@ -92,6 +101,8 @@ def as_status(answer: object) -> Status:
         if kind not in ("worker", "supervisor"):
             raise _odd("a row with the type worker or supervisor", row)
         _check(row, ROWS[kind])
+        for task in row.get("tasks", ()):
+            _check(task, TASK)
     return cast(Status, answer)
 
 

@@ -25,7 +25,8 @@ def status(names: tuple[str, ...], as_json: bool) -> int:
 
     Of NAMEs (and all below them), or of the whole tree. Ends with status 3 when something that should run does not.
     CPU is the processor time of the worker's main process over its whole life, 100% being one processor; MEMORY what it
-    has resident. A supervisor shows its strategy and how many restarts of its limit are used now.
+    has resident. Below it stand its tasks, if it tells of any. A supervisor shows its strategy and how many restarts of
+    its limit are used now.
 
     \b
     --json prints {"daemon": {...}, "tree": [ROW, ...]}, a supervisor before its
@@ -42,7 +43,9 @@ def status(names: tuple[str, ...], as_json: bool) -> int:
       worker      pid, started, cpu_percent, rss_bytes; null without a process;
                   stdout, stderr (log, inherit, null, journal or a path), lost_bytes
                   (of its output, that could not be written), waits_for (to be
-                  ready: "tcp localhost:5432 (connection refused)", or null)
+                  ready: "tcp localhost:5432 (connection refused)", or null),
+                  tasks (of the library's task supervisors, that run: a list of
+                  pid, name, started)
       supervisor  strategy, intensity, period (seconds), used
     Times are seconds since 1970.
     """

@@ -5,7 +5,7 @@ the columns NAME, STATE and LAST EXIT; between these a worker has its process, a
 its restart intensity is used.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from procsup.cli.answers import Daemon, Row, Status, name_of
@@ -18,6 +18,8 @@ from procsup.cli.units import about, exactly, memory
 
 _GAP = "  "
 _NUMBERS = ("PID", "UPTIME", "RESTARTS", "CPU", "MEMORY")
+_MOST_TASKS = 5
+"""Lines of one worker; --json has them all."""
 _MOST_NAMED = 5
 """Names in the last line; the table shows them all."""
 
@@ -41,10 +43,7 @@ def status_text(
 ) -> str:
     """`now` is in seconds since 1970; `width`, when there is one, cuts off the last column. O(rows)."""
     rows = status["tree"]
-    drawn = [
-        _line(before, row, usage, now)
-        for before, row in zip(branches([row["path"] for row in rows], lines), rows, strict=True)
-    ]
+    drawn = [line for row, befores in _with_branches(rows, lines) for line in _lines(row, befores, usage, now)]
     daemon = status["daemon"]
     text = [_of_daemon(daemon, now), *_aligned(drawn, paint, width), *_of_journal(daemon, paint), *_wrong(rows, paint)]
     return "\n".join([*text, *_lost(rows, paint), *_waiting(rows, now, paint)]) + "\n"
@@ -53,6 +52,36 @@ def status_text(
 def budget(row: Row) -> str:
     """ "one_for_one, 2 of 3 in 5s" """
     return f"{row['strategy']}, {row['used']} of {row['intensity']} in {exactly(row['period'])}"
+
+
+def _with_branches(rows: Sequence[Row], lines: Lines) -> Iterable[tuple[Row, list[str]]]:
+    """Each row with what is drawn before it, and before each of the lines below it, which are for its tasks."""
+    heights = [1 + _height(row) for row in rows]
+    paths = [
+        row["path"] + (f"/{number}" if number else "")
+        for row, height in zip(rows, heights, strict=True)
+        for number in range(height)
+    ]
+    before = iter(branches(paths, lines))
+    return [(row, [next(before) for _ in range(height)]) for row, height in zip(rows, heights, strict=True)]
+
+
+def _height(row: Row) -> int:
+    """Lines below it."""
+    return min(len(row["tasks"]), _MOST_TASKS + 1) if row["type"] == "worker" else 0
+
+
+def _lines(row: Row, befores: Sequence[str], usage: Mapping[int, Usage], now: float) -> Iterator[Line]:
+    first, *others = befores
+    yield _line(first, row, usage, now)
+    if not others:
+        return
+    tasks = row["tasks"]
+    for before, task in zip(others[:_MOST_TASKS], tasks, strict=False):
+        cells = (str(task["pid"]), about(now - task["started"]), "", "", "")
+        yield Line(before + printable(task["name"]), "task", "aside", cells, "")
+    if len(others) > _MOST_TASKS:
+        yield Line(f"{others[-1]}and {len(tasks) - _MOST_TASKS} more", "task", "aside", ("",) * len(_NUMBERS), "")
 
 
 def _line(before: str, row: Row, usage: Mapping[int, Usage], now: float) -> Line:

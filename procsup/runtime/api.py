@@ -32,6 +32,7 @@ from procsup.runtime.names import Names
 from procsup.runtime.places import Places
 from procsup.runtime.queries import Queries
 from procsup.runtime.reloading import Reading, keep_logs
+from procsup.runtime.tasks import Tasks
 from procsup.wire import calls as wire
 from procsup.wire.decode import JSON, DecodeError, decode
 from procsup.wire.events import Event as JournalEvent
@@ -95,6 +96,7 @@ class Api:
         reaper: "Reaper",
         journal: Journal,
         outputs: "Outputs",
+        tasks: Tasks,
         places: Places,
         config: Config,
         containment: str,
@@ -108,7 +110,7 @@ class Api:
         self._submit = submit
         self._on_reload = on_reload
         self._names = Names(node)
-        self._queries = Queries(node, self._names, journal, outputs, places, config.file, containment)
+        self._queries = Queries(node, self._names, journal, outputs, tasks, places, config.file, containment)
         self._refs = 0
         self._waiting: dict[int, tuple[Waiting, str]] = {}
         self._reloads: dict[int, Reloading] = {}

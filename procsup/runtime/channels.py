@@ -32,6 +32,8 @@ _TURN_SECONDS = 0.001
 _FAIR = 64
 """Lines of one worker at a time."""
 _PIECE = 16384
+_LONGEST_COMPLAINT = 1000
+"""Characters; it may quote what the worker said."""
 _LAST_WORDS = 65536
 _LAST_WORDS_SECONDS = 0.01
 """What is read at most of what a worker left behind: as many bytes as a pipe holds, unless it was widened."""
@@ -128,7 +130,7 @@ class Channels:
         channel.complaints += 1
         if channel.complaints == channel.next_told:
             channel.next_told *= 10
-            self._on_complaint(life, channel.complaints, why)
+            self._on_complaint(life, channel.complaints, why[:_LONGEST_COMPLAINT])
 
     def end(self, life: int) -> None:
         """The worker has ended: take its last words, and close. Not every life has a channel."""

@@ -183,6 +183,7 @@ class Daemon:
             self._reaper,
             self._journal,
             self._outputs,
+            self._post.tasks,
             places,
             config,
             self._remains.level,
@@ -307,7 +308,7 @@ class Daemon:
 
     def _exited(self, death: Death) -> Exited:
         life = death.life
-        self._channels.end(life)
+        self._post.end(life)
         self._probes.end(life)
         tail = self._outputs.drain(life)
         is_gone = death.gone and not self._probes.is_left(life)

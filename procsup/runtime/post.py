@@ -10,6 +10,7 @@ or root's (DESIGN § 6).
 """
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from typing import assert_never
 
@@ -21,6 +22,7 @@ from procsup.core.requests import Demonitor, Link, Monitor, Request, TrapExits, 
 from procsup.runtime.channels import Channels, OnComplaint
 from procsup.runtime.loop import Loop
 from procsup.runtime.procfs import is_trusted
+from procsup.runtime.tasks import Tasks
 from procsup.wire.decode import JSON
 from procsup.wire.messages import MAX_LINE, Json, encode
 
@@ -33,7 +35,7 @@ reason."""
 
 
 class Post:
-    """Owns the channels. `report` takes the events that are for the core."""
+    """Owns the channels, and what is known of tasks. `report` takes the events that are for the core."""
 
     def __init__(
         self,
@@ -45,6 +47,9 @@ class Post:
     ) -> None:
         self.channels = Channels(loop, self._take, self._pass_on, on_complaint)
         self._reach = reach
+        self.tasks = Tasks()
+        self._calls: Counter[int] = Counter()
+        """How many a life has made of supervisors that are not answered yet"""
         self._report = report
         self._ask = ask
 
@@ -55,6 +60,12 @@ class Post:
     def retract(self, life: int, ref: int) -> None:
         """The Down with this ref, if it is not in the pipe already, is not to be told."""
         self.channels.retract(life, b'{"type":"down","ref":%d,' % ref)
+
+    def end(self, life: int) -> None:
+        """The worker has ended. Not every life has a channel."""
+        self.channels.end(life)
+        self.tasks.end(life)
+        self._calls.pop(life, None)
 
     def _take(self, life: int, worker: str, message: Json) -> None:
         if type(message.get("id", 0)) is not int:
@@ -68,6 +79,8 @@ class Post:
                 self._reply(life, message, child.pid if child is not None else None)
             case "ready":
                 self._report(BecameReady(life))
+            case "task":
+                self._note_task(life, message["pid"], message["name"])
             case "which_children" | "start_child" | "terminate_child":
                 self._call(life, worker, message)
             case _:
@@ -103,18 +116,35 @@ class Post:
             else:
                 self._refuse(life, message, "full", f"the mailbox of {to!r} is full")
 
+    def _note_task(self, life: int, pid: int, name: str) -> None:
+        if 0 < pid <= _MOST_PID:
+            self.tasks.add(life, pid, name)
+        else:
+            self.channels.complain(life, f"cannot note the task {name[:_LONGEST]!r}: {pid!r:.60} is no pid")
+
     def _call(self, life: int, worker: str, message: Json) -> None:
         child = self._reach(_name(worker))
-        if child is None or child.life != life:
-            return  # these were its last words
+        if child is None or child.life != life:  # these were its last words, or another one has its name
+            self._refuse(life, message, "not_permitted", "it does not run under its name (any more)")
+            return
         if message["type"] != "which_children" and not _is_trusted(child):
             self._refuse(life, message, "not_permitted", f"{child.name} does not run as the user of the daemon")
             return
+        if self._calls[life] >= _MOST_CALLS:
+            self._refuse(life, message, "too_many", f"{_MOST_CALLS} calls of {child.name} wait for their answers")
+            return
+        self._calls[life] += 1
         self._ask(
             message,
-            lambda result: self._reply(life, message, result),
-            lambda kind, why: self._refuse(life, message, kind, why),
+            lambda result: self._answered(life, self._reply, message, result),
+            lambda kind, why: self._answered(life, self._refuse, message, kind, why),
         )
+
+    def _answered(self, life: int, answer: Callable[..., None], *words: object) -> None:
+        """A call of a supervisor, after whatever time; the worker may have ended meanwhile."""
+        if self._calls[life] > 0:
+            self._calls[life] -= 1
+            answer(life, *words)
 
     def _reply(self, life: int, request: Json, result: object) -> None:
         """Only to a request that has an id."""
@@ -186,6 +216,12 @@ def _in_json(message: Message) -> Json:
         case _:
             assert_never(message)
 
+
+_MOST_CALLS = 100
+"""Of one worker that wait at a time: a supervisor keeps them until their turn has come."""
+
+_MOST_PID = 2**22
+"""/proc/sys/kernel/pid_max at most; proc_sys_kernel(5)"""
 
 _LONGEST = 1000
 """Characters of an explanation, which may quote what the worker said."""

@@ -14,6 +14,7 @@ from procsup.core.spec import SupervisorSpec
 from procsup.runtime.journal import Journal
 from procsup.runtime.names import Names
 from procsup.runtime.places import Places
+from procsup.runtime.tasks import Tasks, seconds_of
 from procsup.wire.decode import JSON
 from procsup.wire.jsonrpc import Failure
 from procsup.wire.status import DaemonRow, Row, SupervisorRow, WorkerRow
@@ -31,6 +32,7 @@ class Queries:
         names: Names,
         journal: Journal,
         outputs: "Outputs",
+        tasks: Tasks,
         places: Places,
         file: str,
         containment: str,
@@ -39,6 +41,7 @@ class Queries:
         self._names = names
         self._journal = journal
         self._outputs = outputs
+        self._tasks = tasks
         self._places = places
         self._file = file
         self._containment = containment
@@ -48,8 +51,37 @@ class Queries:
         offset = time.time() - time.monotonic()
         tops: Iterable[str | None] = [child.path for child in self._names.all(names)] if names else [None]
         views = {row.path: row for top in tops for row in view.tree(self._node, top)}
-        rows: list[JSON] = [_as_json(_row(row, offset, self._outputs)) for row in views.values()]
+        rows: list[JSON] = [_as_json(self._row(row, offset)) for row in views.values()]
         return {"daemon": _as_json(self._daemon_row()), "tree": rows}
+
+    def _row(self, seen: view.ChildView, offset: float) -> Row:
+        shared: dict[str, Any] = {
+            "path": seen.path, "depth": seen.depth, "state": seen.state, "held": seen.held, "ok": not seen.is_missing,
+            "restart": seen.spec.restart.value, "starts": seen.starts, "restarts": seen.restarts,
+            "since": round(seen.since + offset, 3), "last_exit": seen.last_exit,
+        }  # fmt: skip
+        if isinstance(seen.spec, SupervisorSpec):
+            spec = seen.spec
+            return SupervisorRow(
+                **shared, strategy=spec.strategy.value, intensity=spec.intensity, period=spec.period, used=seen.used
+            )
+        started = None if seen.pid is None else round(seen.started + offset, 3)
+        program = seen.spec.program
+        return WorkerRow(
+            **shared, pid=seen.pid, started=started, stdout=program.stdout, stderr=program.stderr,
+            lost_bytes=self._outputs.lost_bytes(seen.path), waits_for=seen.waits_for,
+            tasks=self._tasks_of(seen),
+        )  # fmt: skip
+
+    def _tasks_of(self, seen: view.ChildView) -> list[JSON]:
+        child = self._node.child(seen.path)
+        if child is None or seen.pid is None:
+            return []
+        now = time.time()
+        return [
+            {"pid": task.pid, "name": task.name, "started": round(now - seconds_of(task), 3)}
+            for task in self._tasks.running(child.life, seen.pid)
+        ]
 
     def _daemon_row(self) -> DaemonRow:
         return DaemonRow(
@@ -92,22 +124,3 @@ class Queries:
 
 def _as_json(value: Row | DaemonRow | view.Counts) -> JSON:
     return {spec.name: getattr(value, spec.name) for spec in dataclasses.fields(value)}
-
-
-def _row(seen: view.ChildView, offset: float, outputs: "Outputs") -> Row:
-    shared: dict[str, Any] = {
-        "path": seen.path, "depth": seen.depth, "state": seen.state, "held": seen.held, "ok": not seen.is_missing,
-        "restart": seen.spec.restart.value, "starts": seen.starts, "restarts": seen.restarts,
-        "since": round(seen.since + offset, 3), "last_exit": seen.last_exit,
-    }  # fmt: skip
-    if isinstance(seen.spec, SupervisorSpec):
-        spec = seen.spec
-        return SupervisorRow(
-            **shared, strategy=spec.strategy.value, intensity=spec.intensity, period=spec.period, used=seen.used
-        )
-    started = None if seen.pid is None else round(seen.started + offset, 3)
-    program = seen.spec.program
-    return WorkerRow(
-        **shared, pid=seen.pid, started=started, stdout=program.stdout, stderr=program.stderr,
-        lost_bytes=outputs.lost_bytes(seen.path), waits_for=seen.waits_for,
-    )  # fmt: skip

@@ -29,6 +29,9 @@ From the worker, on its outbox:
     trap_exits  on BOOL
     whereis     id ID, name NAME        result: the pid of its main process, or null
 
+    task        pid PID, name TEXT      a process of its own process group that runs a task: shown by `status` until it
+                                        has ended
+
     which_children   id ID, supervisor NAME    result: [{"id": NAME, "pid", "type": "worker" or "supervisor"}, ...] in
                                         start order; pid is null for a supervisor, "undefined" or "restarting" without
                                         a process. Error "noproc": no such supervisor runs
@@ -38,7 +41,8 @@ From the worker, on its outbox:
     terminate_child  id ID, supervisor NAME, name NAME    result true: it is down. Errors "not_found", "noproc"
 
 These three are OTP's calls, and wait their turn as OTP's do: who asks its own supervisor before it is ready waits for
-itself. Only who runs as the daemon's user, or as root, may start and terminate ("not_permitted").
+itself. Only who runs as the daemon's user, or as root, may start and terminate ("not_permitted"). A hundred calls of
+one worker may wait ("too_many").
 
 An unknown name counts as one that does not run. EOF on the mailbox means that the daemon is gone.
 """
@@ -71,6 +75,7 @@ FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
     "demonitor": {"ref": (int,)},
     "trap_exits": {"on": (bool,)},
     "whereis": {"id": (int,), "name": (str,)},
+    "task": {"pid": (int,), "name": (str,)},
     "which_children": {"id": (int,), "supervisor": (str,)},
     "start_child": {"id": (int,), "supervisor": (str,), "command": (list,)},
     "terminate_child": {"id": (int,), "supervisor": (str,), "name": (str,)},

@@ -22,6 +22,8 @@ a worker also
                 which are captured; "inherit", "null" or "journal"
     stderr      likewise
     lost_bytes  how much of its output could not be written since the daemon began
+    tasks       [{"pid", "name", "started"}, ...]: the processes that it has told of as its tasks and that run, the
+                latest 1000
     waits_for   while it is starting and was executed, what it waits for to be ready, and in parentheses what was in the
                 way: "tcp localhost:5432 (connection refused)"; else null
 
@@ -29,6 +31,8 @@ and a supervisor `strategy`, `intensity`, `period` (seconds) and `used`, the res
 """
 
 from dataclasses import dataclass
+
+from procsup.wire.decode import JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class WorkerRow:
     stdout: str
     stderr: str
     lost_bytes: int
+    tasks: list[JSON]
     waits_for: str | None
     type: str = "worker"
 

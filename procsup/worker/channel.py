@@ -31,6 +31,7 @@ def attach() -> None:
         for name in ("PROCSUP_MAILBOX_FD", "PROCSUP_OUTBOX_FD"):
             del os.environ[name]
         box.channel = channel
+        box.is_under_daemon = True
         box.connect(channel)
 
 
@@ -141,6 +142,9 @@ class Channel:
 
     def traps(self, flag: bool) -> None:
         self._write({"type": "trap_exits", "on": flag})
+
+    def task(self, number: int, name: str) -> None:
+        self._write({"type": "task", "pid": number, "name": name})
 
     def ask(self, what: str, **parameters: object) -> Any:
         """The result.

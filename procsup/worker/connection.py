@@ -76,6 +76,8 @@ class Connection:
                 mailbox.put_down(ref, Pid(*who), partial(unwrap_reason, reason))
             case ("EXIT", sender, reason):
                 mailbox.put(Letter(partial(_exited, sender, reason)))
+            case ("task", number, name):
+                mailbox.put_task(number, name)
             case ("done", request, result):
                 mailbox.put_result(request, result)
             case ("exit", reason):
@@ -119,6 +121,9 @@ class Connection:
 
     def signal(self, to: Pid, reason: object) -> None:
         self._write(("signal", tuple(to), wrap_reason(reason)))
+
+    def task(self, number: int, name: str) -> None:
+        self._write(("task", number, name))
 
     def exit(self, reason: object) -> None:
         self._write(("exit", wrap_reason(reason)))

@@ -104,6 +104,8 @@ class Mailbox:
         self.node: Connection | None = None
         self.channel: Channel | None = None
         self.traps = False
+        self.is_under_daemon = False
+        """Whether the script, when this process was spawned, had a channel"""
         self._thread = get_ident()
         self._letters: OrderedDict[int, Letter] = OrderedDict()
         """By number, in order of arrival"""
@@ -118,6 +120,8 @@ class Mailbox:
         """Timer → when it goes off, and with what"""
         self._interruptions: list[object] = []
         """Reasons of exit signals that have struck the script"""
+        self._untold: list[tuple[int, str]] = []
+        """Tasks that others have started, and of which the daemon is to know: number and name"""
         self._is_cut_off = False
         self._last_letter = 0
         self._last_number = 0
@@ -155,9 +159,8 @@ class Mailbox:
             poll.unregister(source.fd)
 
     def close(self) -> None:
-        """Give up the sources, without a word to whoever is at their other end."""
-        for source in list(self._sources.values()):
-            self.disconnect(source)
+        """Give up the sources, without a word to whoever is at their other end; it is of no use any more."""
+        for source in self._sources.values():
             source.close()
 
     def trap(self, flag: bool) -> bool:
@@ -199,6 +202,16 @@ class Mailbox:
         """Seconds that were left, or None: it went off, or is none of ours."""
         due, _ = self._timed.pop(timer, (None, None))
         return None if due is None else max(0.0, due - time.monotonic())
+
+    def put_task(self, number: int, name: str) -> None:
+        self._untold.append((number, name))
+
+    def tell_of_task(self, number: int, name: str) -> None:
+        """The daemon, if there is one: it shows them."""
+        if self.channel is not None:
+            self.channel.task(number, name)
+        elif self.is_under_daemon and self.node is not None:
+            self.node.task(number, name)
 
     def interrupt(self, reason: object) -> None:
         """Whoever takes in next is left with Exit."""
@@ -295,6 +308,7 @@ class Mailbox:
         """
         self._raise_what_struck()
         self.pump(timeout)
+        self._tell_of_tasks()
         self._raise_what_struck()
 
     def pump(self, timeout: float | None) -> None:
@@ -312,6 +326,11 @@ class Mailbox:
                 _, timer = heapq.heappop(self._timers)
                 if timer in self._timed:
                     self.put(self._timed.pop(timer)[1])
+
+    def _tell_of_tasks(self) -> None:
+        """Not while signals are held: it may wait until there is room in the outbox."""
+        while self._untold:
+            self.tell_of_task(*self._untold.pop(0))
 
     def _raise_what_struck(self) -> None:
         if self._interruptions:

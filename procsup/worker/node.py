@@ -18,6 +18,7 @@ From a process (`id` is answered with "done"; what concerns an unknown address c
     signal TO REASON            Process.exit
     alive ID TO                 done: whether it lives and has not begun to end
     exit REASON                 it ends, as soon as its children are down
+    task NUMBER NAME            a task that it has started: the script is to tell the daemon
     later TIMER TO SECONDS      body: a message for then
     cancel ID TIMER             done: seconds left, or None
 
@@ -27,6 +28,7 @@ To a process:
     answer REF                  body: the value
     EXIT FROM REASON            it traps exits, and a link or an exit signal has fired
     DOWN REF WHO REASON
+    task NUMBER NAME            only to the script itself
     exit REASON                 only to the script itself, which is interrupted, where others are killed
     done ID RESULT
     reap NUMBER                 this child of yours is a zombie
@@ -171,6 +173,9 @@ class Node:
     def _answer(self, sender: Life, body: bytes, to: Address, ref: int) -> None:
         self._deliver(to, ("answer", ref), body)
 
+    def _task(self, sender: Life, body: bytes, number: int, name: str) -> None:
+        self._deliver(self.script, ("task", number, name))
+
     def _link(self, life: Life, body: bytes, request: int, to: Address) -> None:
         peer = self.lives.get(to)
         if peer is not None and peer is not life:
@@ -280,4 +285,5 @@ _HANDLERS: dict[str, Callable[..., None]] = {
     "signal": Node._signal,
     "alive": Node._alive,
     "exit": Node._exit,
+    "task": Node._task,
 }

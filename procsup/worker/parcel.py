@@ -18,6 +18,11 @@ from typing import Any
 
 from procsup.worker.values import Crash
 
+_PLAIN = (type(None), bool, int, float, str, bytes)
+"""Of which no functions are part: the pickler of its own kind, which a fresh fork would have to copy pages for, is not
+needed.
+"""
+
 Reason = str | bytes
 """An exit reason on its way: the words as they are, anything else pickled."""
 
@@ -26,6 +31,8 @@ def wrap(value: object) -> bytes:
     """Raises:
     pickle.PicklingError, TypeError, AttributeError: it cannot be pickled; or what its own methods raise.
     """
+    if type(value) in _PLAIN:
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
     file = io.BytesIO()
     _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(value)
     return file.getvalue()

@@ -153,6 +153,7 @@ def _live(
         box = Mailbox(pid)
         box.node = Connection(stream, lifeline, tie, box, reap)
         box.connect(box.node)
+        box.is_under_daemon = parent.is_under_daemon
         become(box)
         held.settle()
         reason = _run(function)

@@ -8,6 +8,10 @@ A task that crashes under `async_nolink` leaves the caller alone; when the super
 What is started is a fork of the caller, with all that the caller has; so, other than in Elixir, it ends with the
 caller, too. A task for a supervisor that is not there ends with "noproc". Tasks are never restarted (Elixir's
 "temporary").
+
+In a worker that has attached to its channel the daemon is told of each task, and `procsup status` shows those that run,
+below the worker, by the name of their function. What a process of the worker's starts that has no channel, its main
+process tells, as soon as it waits for something.
 """
 
 from collections.abc import Callable
@@ -42,18 +46,22 @@ class TaskSupervisor:
     @staticmethod
     def async_(supervisor: Pid, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Task[T]:
         """A task linked to the supervisor and to this process, to be awaited."""
-        return _supervised(supervisor, start_task(partial(function, *args, **kwargs), (supervisor, mine().pid)))
+        task = start_task(partial(function, *args, **kwargs), (supervisor, mine().pid))
+        _introduce(supervisor, task.pid, function)
+        return task
 
     @staticmethod
     def async_nolink(supervisor: Pid, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Task[T]:
         """A task linked to the supervisor only, to be awaited."""
-        return _supervised(supervisor, start_task(partial(function, *args, **kwargs), (supervisor,)))
+        task = start_task(partial(function, *args, **kwargs), (supervisor,))
+        _introduce(supervisor, task.pid, function)
+        return task
 
     @staticmethod
     def start_child(supervisor: Pid, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Pid:
         """A task whose value nobody wants, linked to the supervisor."""
         pid = start_process(partial(function, *args, **kwargs), (supervisor,))
-        GenServer.cast(supervisor, pid)
+        _introduce(supervisor, pid, function)
         return pid
 
     @staticmethod
@@ -81,9 +89,10 @@ class TaskSupervisor:
         GenServer.stop(supervisor, reason, timeout)
 
 
-def _supervised(supervisor: Pid, task: Task[T]) -> Task[T]:
-    GenServer.cast(supervisor, task.pid)
-    return task
+def _introduce(supervisor: Pid, task: Pid, function: Callable[..., object]) -> None:
+    """To the supervisor and, in a worker, to the daemon."""
+    GenServer.cast(supervisor, task)
+    mine().tell_of_task(task.number, getattr(function, "__qualname__", type(function).__qualname__))
 
 
 _Refs = dict[Pid, int]

@@ -4,7 +4,8 @@
     Process.spawn               of a function that does nothing: until the call returns, and until its end is known;
                                 beside multiprocessing.Process with fork: start, and start and join
     tasks                       Task.async_ and await_, some dozens at a time: how many are started and finished in a
-                                second; beside as many of multiprocessing.Process
+                                second, and what processor time one takes of all processes together, which tells more
+                                on a busy machine; beside as many of multiprocessing.Process
     GenServer.call              beside a byte there and back over two pipes
 
 The two sides take turns, in a script of their own (library_script.py): a fork costs by what the forking process has in
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 
 from tests.bench.figure import CannotMeasure, Figure, Target
 from tests.bench.lab import Lab
+from tests.bench.library_script import TASKS_OF_A_ROUND
 
 IMPORT = Target(30, "value")
 SPAWN = Target(1.5, "ratio")
@@ -42,11 +44,25 @@ def measure(lab: Lab) -> Iterator[Figure]:
     ):
         ours, theirs = found[measure]
         yield Figure(measure, unit, ours, theirs, target, beside=beside)
+    lab.say("library: processor time of tasks")
+    ours, theirs = (_cpu_of_one(function, lab.options.rounds) for function in ("tasks", "processes"))
+    yield Figure("processor time of a task", "ms", ours, theirs, None, beside="multiprocessing")
 
 
 def _import_cost(statement: str) -> float:
     """Milliseconds, the median."""
-    return 1000 * statistics.median(_cpu_seconds([sys.executable, "-c", statement]) for _ in range(20))
+    return 1000 * statistics.median(_cpu_of_code(statement) for _ in range(20))
+
+
+def _cpu_of_one(function: str, rounds: int) -> float:
+    """Milliseconds, the median, of one of the many that this function of the script starts."""
+    begin = f"from tests.bench.library_script import {function}"
+    each = [_cpu_of_code(f"{begin}; {function}()") - _cpu_of_code(begin) for _ in range(rounds)]
+    return 1000 * statistics.median(each) / TASKS_OF_A_ROUND
+
+
+def _cpu_of_code(code: str) -> float:
+    return _cpu_seconds([sys.executable, "-c", code])
 
 
 def _cpu_seconds(command: list[str]) -> float:

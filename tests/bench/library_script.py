@@ -12,7 +12,7 @@ from typing import Any
 from procsup.worker import GenServer, NoReply, Ok, Process, Reply, Task, receive
 
 _IN_A_ROUND = 60
-_TASKS, _AT_ONCE = 400, 50
+TASKS_OF_A_ROUND, _AT_ONCE = 400, 50
 
 Pair = tuple[float, float]
 
@@ -74,23 +74,23 @@ def nothing() -> None:
 def tasks() -> float:
     """How many in a second."""
     began = time.perf_counter()
-    for _ in range(_TASKS // _AT_ONCE):
+    for _ in range(TASKS_OF_A_ROUND // _AT_ONCE):
         started = [Task.async_(abs, number) for number in range(_AT_ONCE)]
         for task in started:
             task.await_(60)
-    return _TASKS / (time.perf_counter() - began)
+    return TASKS_OF_A_ROUND / (time.perf_counter() - began)
 
 
 def processes() -> float:
     """How many in a second."""
     began = time.perf_counter()
-    for _ in range(_TASKS // _AT_ONCE):
+    for _ in range(TASKS_OF_A_ROUND // _AT_ONCE):
         started = [multiprocessing.get_context("fork").Process(target=abs, args=(n,)) for n in range(_AT_ONCE)]
         for process in started:
             process.start()
         for process in started:
             process.join()
-    return _TASKS / (time.perf_counter() - began)
+    return TASKS_OF_A_ROUND / (time.perf_counter() - began)
 
 
 class Echo(GenServer[None]):

@@ -12,7 +12,7 @@ def worker(path: str, **more: object) -> JSON:
     row = WorkerRow(
         path=path, depth=path.count("/"), state="running", held=False, ok=True, restart="permanent", starts=1,
         restarts=0, since=NOW - 60, last_exit=None, pid=4711, started=NOW - 60, stdout="log", stderr="log",
-        lost_bytes=0, waits_for=None,
+        lost_bytes=0, waits_for=None, tasks=[],
     )  # fmt: skip
     return {**asdict(row), **more}
 

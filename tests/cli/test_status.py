@@ -52,6 +52,21 @@ def test_status_draws_the_tree_with_facts() -> None:
     )
 
 
+def test_tasks_stand_below_their_worker_and_of_many_some() -> None:
+    tasks = [{"pid": 100 + number, "name": f"fetch_{number}", "started": NOW - 10 * number} for number in range(8)]
+    answer = status(supervisor("root"), worker("root/few", tasks=tasks[:2]), worker("root/many", tasks=tasks))
+    lines = status_text(as_status(answer), {}, NOW, plain, BOXES, None).splitlines()[2:]
+    assert [line.split()[:5] for line in lines[1:4]] == [
+        ["├─", "few", "running", "4711", "1m00s"],
+        ["│", "├─", "fetch_0", "task", "100"],
+        ["│", "└─", "fetch_1", "task", "101"],
+    ]
+    assert [line.split("task")[0].rstrip() for line in lines[5:]] == [
+        *(f"   ├─ fetch_{number}" for number in range(5)),
+        "   └─ and 3 more",
+    ]
+
+
 def test_status_says_when_the_journal_cannot_be_written() -> None:
     ill = status(worker("a"), journal_error="ENOSPC", journal_lost=3, state_dir="/s")
     assert status_text(as_status(ill), {}, NOW, plain, BOXES, None).splitlines()[-2:] == [

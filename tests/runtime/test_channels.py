@@ -432,6 +432,38 @@ hear()
     ]
 
 
+@pytest.mark.parametrize(("flush", "told"), [({"flush": True}, 0), ({"flush": False}, 1), ({}, 1)])
+def test_flush_takes_back_a_down_that_waits_for_room(supervise: Supervise, shown: Shown, flush: Any, told: int) -> None:
+    """The mailbox of `full` is filled; `other` hears of the same death."""
+    fills = f"""
+say(type="monitor", ref=7, name="mortal")
+for number in range(20):
+    say(type="send", to="full", body="x" * 9000)
+show("filled")
+open(os.environ["GATE"]).readline()
+say(type="demonitor", ref=7, id=1, **{flush!r})
+heard = []
+while not heard or heard[-1] != "reply":
+    heard.append(hear()["type"])
+show(heard.count("message"), heard.count("down"))
+hear()
+"""
+    other = "show('watches'); show(hear()['type']); hear()"
+    names = ["mortal", "full", "other"]
+    tables = (
+        supervisor("root", names),
+        worker("mortal"),
+        agent("full", fills),
+        agent("other", other, monitors=["mortal"]),
+    )
+    daemon = supervise(tree(*tables))
+    shown(2)
+    daemon.kill("mortal")
+    assert shown(3)[2] == ["down"]
+    daemon.open_gate()
+    assert shown(4)[3] == [20, told]
+
+
 def test_a_sender_learns_that_a_mailbox_is_full_and_nobody_else_notices(supervise: Supervise, shown: Shown) -> None:
     script = """
 for number in range(100000):

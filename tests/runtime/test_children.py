@@ -245,7 +245,7 @@ def test_row_of_a_worker_tells_all_about_it(supervise: Supervise) -> None:
     assert row == {
         "path": "root/a", "depth": 1, "type": "worker", "state": "running", "held": False, "ok": True,
         "restart": "transient", "starts": 2, "restarts": 1, "last_exit": "signal SIGUSR1",
-        "stdout": "log", "stderr": "log", "lost_bytes": 0, "waits_for": None,
+        "stdout": "log", "stderr": "log", "lost_bytes": 0, "waits_for": None, "tasks": [],
     }  # fmt: skip
 
 

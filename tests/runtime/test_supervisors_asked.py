@@ -10,7 +10,7 @@ import pytest
 from tests.kit.daemon import Daemon
 from tests.kit.fixtures import Supervise
 from tests.kit.strangers import needs_root
-from tests.kit.trees import SLEEP, sh, supervisor, tree, worker
+from tests.kit.trees import SLEEP, STUBBORN, sh, supervisor, tree, worker
 from tests.kit.wait import wait_until
 
 ASKS = """
@@ -125,6 +125,28 @@ def test_an_answer_that_is_too_long_for_a_line_is_refused(supervise: Supervise) 
     tables = [supervisor("root", ["lab", "asker"]), supervisor("lab", names), *(worker(name) for name in names)]
     daemon = supervise(tree(*tables, asker(asks("which_children"))))
     assert answers(daemon) == ["too_long"]
+
+
+def test_so_many_calls_may_wait_and_the_next_are_refused(supervise: Supervise) -> None:
+    """The supervisor is about to stop a child that takes its time, so that the others wait."""
+    script = """
+import json, os
+mailbox, outbox = open(3, closefd=False), open(4, "w", closefd=False)
+open(os.environ["GATE"]).readline()
+for number in range(150):
+    outbox.write(json.dumps({"type": "terminate_child", "id": number, "supervisor": "lab", "name": "slow"}) + "\\n")
+outbox.flush()
+answers = [json.loads(mailbox.readline()) for _ in range(50)]
+print("FOUND", json.dumps([answer["error"]["kind"] for answer in answers]), flush=True)
+mailbox.readline()
+"""
+    asking = worker("asker", (sys.executable, "-I", "-S", "-c", script), channel=True)
+    slow = worker("slow", STUBBORN, shutdown="1000s")
+    daemon = supervise(tree(supervisor("root", ["lab", "asker"]), supervisor("lab", ["slow"]), slow, asking))
+    daemon.report_of("slow")
+    daemon.open_gate()
+    assert answers(daemon) == ["too_many"] * 50
+    daemon.call("signal", signal="KILL", names=["slow"])
 
 
 @needs_root
