@@ -29,7 +29,7 @@ class Nearest:
         return self.one_slip_from(word) or self._alike(word)
 
     def hint(self, word: str) -> str:
-        """"did you mean …?", or "" when no word is near."""
+        """ "did you mean …?", or "" when no word is near."""
         near = self.to(word)
         return f"did you mean {near!r}?" if near is not None else ""
 

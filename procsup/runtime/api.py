@@ -2,6 +2,7 @@
 
 A call that must wait is kept with its client until the core has replied for every child it names; a client that hangs
 up meanwhile is forgotten, its command is not. Names are resolved first: when one of them is unknown, nothing is done.
+Workers ask some of it, too, over their channels (post.py).
 """
 
 import functools
@@ -18,7 +19,7 @@ from procsup.core import calls as core
 from procsup.core import view
 from procsup.core.actions import Reply
 from procsup.core.calls import Refusal
-from procsup.core.child import State
+from procsup.core.child import Child, State
 from procsup.core.events import Called, Event, ShutdownRequested
 from procsup.core.node import Node
 from procsup.core.reason import StartFailure
@@ -43,6 +44,7 @@ from procsup.wire.jsonrpc import (
     encode_notification,
     parse_request,
 )
+from procsup.wire.messages import Json
 
 if TYPE_CHECKING:
     from procsup.runtime.output import Outputs
@@ -52,15 +54,23 @@ _LONGEST_NAME = 200
 """Bytes: a name is also that of a log file."""
 
 
+Outcome = dict[str, JSON]
+"""A RESULT of wire/calls.py"""
+
+Tell = Callable[[JSON], None]
+"""Called with the result that a worker has asked for."""
+
+Refuse = Callable[[str, str], None]
+"""Called with the name of an error, which is OTP's where it has one, and the reason for people."""
+
+
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A call that the core has yet to reply to. `refs` are those still missing."""
+    """A call that the core has yet to reply to, and who is to know then. `refs` are those still missing."""
 
-    client: Client
-    request: RequestId
     verb: str
     paths: list[str]
-    is_single: bool
+    answer: Callable[[list[Outcome]], None] | None
     refs: set[int] = field(default_factory=set)
     failures: dict[str, Refusal | StartFailure] = field(default_factory=dict)
 
@@ -151,6 +161,39 @@ class Api:
         if not waiting.refs:
             self._finish(waiting)
 
+    def take_from_worker(self, message: Json, tell: Tell, refuse: Refuse) -> None:
+        """What a worker asks of a supervisor (wire/messages.py), with what is to be done with the answer."""
+        supervisor = self._node.named(message["supervisor"])
+        if supervisor is None or supervisor.supervisor is None:
+            refuse(Refusal.NOPROC.value, f"there is no supervisor {message['supervisor']!r}")
+        elif message["type"] == "which_children":
+            self._list_for_worker(supervisor, tell, refuse)
+        else:
+            self._begin_for_worker(supervisor, message, tell, refuse)
+
+    def _list_for_worker(self, supervisor: Child, tell: Tell, refuse: Refuse) -> None:
+        listed = self._queries.children(supervisor.path)
+        if isinstance(listed, Refusal):
+            refuse(listed.value, f"{supervisor.name!r} does not run")
+        else:
+            tell(listed)
+
+    def _begin_for_worker(self, supervisor: Child, message: Json, tell: Tell, refuse: Refuse) -> None:
+        call: core.Call
+        try:
+            if message["type"] == "start_child":
+                path, call = self._start_child(decode(wire.StartChild, _parameters(message)))
+            else:
+                path = f"{supervisor.path}/{message['name']}"
+                call = core.TerminateChild(supervisor.path, message["name"])
+        except Failure as failure:
+            refuse(failure.kind, failure.message)
+        except DecodeError as error:
+            refuse("invalid_params", f"cannot start a child: {error}")
+        else:
+            verb = message["type"].removesuffix("_child")
+            self._begin(verb, [(path, call)], functools.partial(_tell_worker, call, tell, refuse))
+
     @property
     def has_subscribers(self) -> bool:
         return bool(self._subscribers)
@@ -237,7 +280,17 @@ class Api:
             case _:
                 assert_never(call)
         is_single = isinstance(call, wire.StartChild | wire.TerminateChild | wire.RestartChild)
-        waiting = Waiting(client, request, verb, [path for path, _ in asked], is_single)
+        if wait and request is not None:
+            client.pending += 1
+            self._begin(verb, asked, functools.partial(_answer_client, client, request, is_single))
+            return None
+        self._begin(verb, asked, None)
+        return _as_answer([{"path": path, "ok": True, "state": "", "pid": None} for path, _ in asked], is_single)
+
+    def _begin(
+        self, verb: str, asked: list[tuple[str, core.Call]], answer: Callable[[list[Outcome]], None] | None
+    ) -> None:
+        waiting = Waiting(verb, [path for path, _ in asked], answer)
         for path, one in asked:
             self._refs += 1
             waiting.refs.add(self._refs)
@@ -245,22 +298,12 @@ class Api:
             if isinstance(one, core.StartChild):
                 self._new_names[one.spec.name] = self._refs, path
             self._submit(Called(self._refs, one))
-        if wait and request is not None:
-            client.pending += 1
-            return None
-        waiting.request = None
-        results: list[JSON] = [{"path": path, "ok": True, "state": "", "pid": None} for path in waiting.paths]
-        return results[0] if is_single else {"results": results}
 
     def _finish(self, waiting: Waiting) -> None:
-        if waiting.request is None:
-            return
-        waiting.client.pending -= 1
-        results = [self._outcome(waiting.verb, path, waiting.failures.get(path)) for path in waiting.paths]
-        answer: JSON = results[0] if waiting.is_single else {"results": results}
-        waiting.client.send(encode_answer(waiting.request, answer))
+        if waiting.answer is not None:
+            waiting.answer([self._outcome(waiting.verb, path, waiting.failures.get(path)) for path in waiting.paths])
 
-    def _outcome(self, verb: str, path: str, error: Refusal | StartFailure | None) -> JSON:
+    def _outcome(self, verb: str, path: str, error: Refusal | StartFailure | None) -> Outcome:
         if error is None:
             return self._success(path)
         if isinstance(error, Refusal):
@@ -268,7 +311,7 @@ class Api:
             return _failed(path, _KINDS.get(error, "refused"), why, error.value)
         return _failed(path, "failed", f"cannot {verb} {_name(path)}: {error}", str(error))
 
-    def _success(self, path: str) -> JSON:
+    def _success(self, path: str) -> Outcome:
         child = self._node.child(path)
         if child is None:
             return {"path": path, "ok": True, "state": "removed", "pid": None}
@@ -397,8 +440,32 @@ _KINDS = {
 }
 
 
-def _failed(path: str, kind: str, message: str, reason: str) -> JSON:
+def _failed(path: str, kind: str, message: str, reason: str) -> Outcome:
     return {"path": path, "ok": False, "kind": kind, "message": message, "reason": reason}
+
+
+def _as_answer(results: list[Outcome], is_single: bool) -> JSON:
+    return results[0] if is_single else {"results": [*results]}
+
+
+def _answer_client(client: Client, request: RequestId, is_single: bool, results: list[Outcome]) -> None:
+    client.pending -= 1
+    client.send(encode_answer(request, _as_answer(results, is_single)))
+
+
+def _parameters(message: Json) -> Json:
+    """Of a start_child: those of the call of this name. What else a message holds means nothing."""
+    return {key: message[key] for key in ("supervisor", "command", "name", "restart", "cwd") if key in message}
+
+
+def _tell_worker(call: core.Call, tell: Tell, refuse: Refuse, results: list[Outcome]) -> None:
+    [result] = results
+    if not result["ok"]:
+        refuse(str(result["kind"] if result["kind"] == "failed" else result["reason"]), str(result["message"]))
+    elif isinstance(call, core.StartChild):
+        tell({"name": call.spec.name, "pid": result["pid"]})
+    else:
+        tell(True)
 
 
 def _name(path: str) -> str:

@@ -155,7 +155,13 @@ class Daemon:
             lambda lost: self._events.append(JournalResumed(lost)),
         )
         self._outputs = Outputs(self._loop, places.log_dir, log_files, self._lose, on_lines)
-        self._post = Post(self._loop, self._node.reachable, self._events.append, self._garbled)
+        self._post = Post(
+            self._loop,
+            self._node.reachable,
+            self._events.append,
+            lambda message, tell, refuse: self._api.take_from_worker(message, tell, refuse),
+            self._garbled,
+        )
         self._channels = self._post.channels
         self._probes = Probes(self._loop, self._outputs, _Performer(self), self._events.append, self._is_empty)
         self._api = Api(

@@ -3,7 +3,10 @@ procsup/wire/messages.py.
 
 `send` and `whereis` change nothing, so they are done here and at once. Names are looked up in the tree: whoever runs
 under the name now gets the message. What concerns links, monitors and readiness becomes an event for the core, and what
-the core tells becomes a line.
+the core tells becomes a line. Calls of supervisors are those that clients make over the socket (api.py).
+
+Who may start programs as the daemon's user is whom the socket would let in, too: a worker whose process is that user's,
+or root's (DESIGN § 6).
 """
 
 import functools
@@ -17,10 +20,16 @@ from procsup.core.messages import Answer, Down, Exit, Message, Shutdown
 from procsup.core.requests import Demonitor, Link, Monitor, Request, TrapExits, Unlink
 from procsup.runtime.channels import Channels, OnComplaint
 from procsup.runtime.loop import Loop
+from procsup.runtime.procfs import is_trusted
+from procsup.wire.decode import JSON
 from procsup.wire.messages import MAX_LINE, Json, encode
 
 Reach = Callable[[str], Child | None]
 """The worker of this name, if it has a process that can be spoken to."""
+
+Ask = Callable[[Json, Callable[[JSON], None], Callable[[str, str], None]], None]
+"""Called with what a worker asks of a supervisor, and what is to be called with the result or with an error's name and
+reason."""
 
 
 class Post:
@@ -31,15 +40,17 @@ class Post:
         loop: Loop,
         reach: Reach,
         report: Callable[[BecameReady | Requested], None],
+        ask: Ask,
         on_complaint: OnComplaint,
     ) -> None:
         self.channels = Channels(loop, self._take, self._pass_on, on_complaint)
         self._reach = reach
         self._report = report
+        self._ask = ask
 
     def tell(self, life: int, message: Message) -> None:
         """What the core has to say to a worker; if it has a channel, it is told."""
-        self.channels.tell(life, encode(_in_json(message)))
+        self._say(life, _in_json(message))
 
     def retract(self, life: int, ref: int) -> None:
         """The Down with this ref, if it is not in the pipe already, is not to be told."""
@@ -57,6 +68,8 @@ class Post:
                 self._reply(life, message, child.pid if child is not None else None)
             case "ready":
                 self._report(BecameReady(life))
+            case "which_children" | "start_child" | "terminate_child":
+                self._call(life, worker, message)
             case _:
                 self._report(Requested(life, message.get("id"), _request(message)))
 
@@ -80,7 +93,7 @@ class Post:
             self._refuse(life, message, "no_channel", f"{to!r} has no mailbox")
         else:
             try:
-                line = encode({"type": "message", "from": worker.rpartition("/")[2], "body": message["body"]})
+                line = encode({"type": "message", "from": _name(worker), "body": message["body"]})
             except (ValueError, RecursionError) as error:  # NaN, half a surrogate pair, a long name
                 self.channels.complain(life, f"cannot pass on the message to {to!r}: {error}")
                 self._refuse(life, message, "bad_message", str(error))
@@ -90,21 +103,56 @@ class Post:
             else:
                 self._refuse(life, message, "full", f"the mailbox of {to!r} is full")
 
+    def _call(self, life: int, worker: str, message: Json) -> None:
+        child = self._reach(_name(worker))
+        if child is None or child.life != life:
+            return  # these were its last words
+        if message["type"] != "which_children" and not _is_trusted(child):
+            self._refuse(life, message, "not_permitted", f"{child.name} does not run as the user of the daemon")
+            return
+        self._ask(
+            message,
+            lambda result: self._reply(life, message, result),
+            lambda kind, why: self._refuse(life, message, kind, why),
+        )
+
     def _reply(self, life: int, request: Json, result: object) -> None:
         """Only to a request that has an id."""
-        if "id" in request:
-            self.channels.tell(life, encode({"type": "reply", "id": request["id"], "result": result}))
+        if "id" in request and not self._say(life, {"type": "reply", "id": request["id"], "result": result}):
+            self._refuse(life, request, "too_long", f"the answer does not fit into a line of {MAX_LINE} bytes")
 
     def _refuse(self, life: int, request: Json, kind: str, why: str) -> None:
         if "id" in request:
-            error = {"kind": kind, "message": why[:_LONGEST]}
-            self.channels.tell(life, encode({"type": "reply", "id": request["id"], "error": error}))
+            error = {"kind": kind, "message": why[:_LONGEST].encode(errors="replace").decode()}
+            self._say(life, {"type": "reply", "id": request["id"], "error": error})
+
+    def _say(self, life: int, message: Json) -> bool:
+        """False when it is not a line: a worker may ask about names that are too long, or half a surrogate pair."""
+        try:
+            line = encode(message)
+        except ValueError as error:
+            if self.channels.is_open(life):
+                self.channels.complain(life, f"cannot tell it what it asked for: {error}")
+            return False
+        self.channels.tell(life, line)
+        return True
+
+
+def _is_trusted(child: Child) -> bool:
+    try:
+        return is_trusted(child.pid)
+    except OSError:  # who knows
+        return False
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 @functools.lru_cache(1024)
 def _beginning(worker: str) -> str:
     """Of a message from the worker of this path, up to its body."""
-    return encode({"type": "message", "from": worker.rpartition("/")[2], "body": 0}).decode().removesuffix("0}\n")
+    return encode({"type": "message", "from": _name(worker), "body": 0}).decode().removesuffix("0}\n")
 
 
 def _request(message: Json) -> Request:
@@ -116,7 +164,7 @@ def _request(message: Json) -> Request:
         case "monitor":
             return Monitor(message["name"], message["ref"])
         case "demonitor":
-            return Demonitor(message["ref"], flush=True)
+            return Demonitor(message["ref"], message.get("flush", False))
         case "trap_exits":
             return TrapExits(message["on"])
         case kind:

@@ -9,6 +9,7 @@ environment.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -172,6 +173,13 @@ def environ_of(pid: int) -> frozenset[bytes] | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return frozenset()
+
+
+def is_trusted(pid: int | None) -> bool:
+    """Whether a process is root's, or of the user that we are, by whichever of its user numbers. proc_pid_status(5)."""
+    text = _read(f"/proc/{pid}/status") or b""
+    uids = re.search(rb"^Uid:\s*([\d\s]+?)$", text, re.MULTILINE)
+    return uids is not None and {int(uid) for uid in uids[1].split()} <= {0, os.geteuid()}
 
 
 def has_program(pid: int) -> bool:

@@ -67,14 +67,21 @@ class Queries:
         )
 
     def which_children(self, name: str) -> JSON:
-        listed = view.which_children(self._node, self._names.one(name).path)
+        listed = self.children(self._names.one(name).path)
         if isinstance(listed, Refusal):
             raise Failure("refused", f"cannot list the children of {name}: {listed.value}: no such supervisor runs")
+        return {"children": listed}
+
+    def children(self, path: str) -> list[JSON] | Refusal:
+        """Of the supervisor there; NOPROC when none runs."""
+        listed = view.which_children(self._node, path)
+        if isinstance(listed, Refusal):
+            return listed
         rows: list[JSON] = []
         for child in listed:
             pid: JSON = child.pid if child.state == "running" else child.state
             rows.append({"id": child.name, "pid": pid, "type": child.type})
-        return {"children": rows}
+        return rows
 
     def count_children(self, name: str) -> JSON:
         counts = view.count_children(self._node, self._names.one(name).path)

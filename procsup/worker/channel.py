@@ -14,7 +14,7 @@ from typing import Any
 from procsup.wire.messages import TO_WORKER, Json, encode, parse
 from procsup.worker.mailbox import Letter, Mailbox, mine
 from procsup.worker.signals import Held
-from procsup.worker.values import Exit, Exited, Message, NoChannel
+from procsup.worker.values import Exit, Exited, Message, NoChannel, Refused
 
 _PIECE = 65536
 
@@ -123,28 +123,35 @@ class Channel:
 
     def link(self, name: str) -> bool:
         """Whether it runs."""
-        return bool(self._ask("link", name))
+        return bool(self.ask("link", name=name))
 
     def unlink(self, name: str) -> None:
-        self._ask("unlink", name)
+        self.ask("unlink", name=name)
 
     def whereis(self, name: str) -> int | None:
-        pid: int | None = self._ask("whereis", name)
+        pid: int | None = self.ask("whereis", name=name)
         return pid
 
     def monitor(self, ref: int, name: str) -> None:
         self._write({"type": "monitor", "ref": ref, "name": name})
 
     def demonitor(self, ref: int) -> None:
-        self._write({"type": "demonitor", "ref": ref})
+        """What has come of it already is thrown away by the mailbox, when it is read."""
+        self._write({"type": "demonitor", "ref": ref, "flush": True})
 
     def traps(self, flag: bool) -> None:
         self._write({"type": "trap_exits", "on": flag})
 
-    def _ask(self, what: str, name: str) -> Any:
-        reply = self._mailbox.ask(lambda request: self._write({"type": what, "id": request, "name": name}))
+    def ask(self, what: str, **parameters: object) -> Any:
+        """The result.
+
+        Raises:
+            Refused: the answer is an error.
+        """
+        reply = self._mailbox.ask(lambda request: self._write({"type": what, "id": request, **parameters}))
         if "error" in reply:
-            raise ValueError(f"cannot {what} {name!r}: the daemon says {reply['error']['message']}")
+            error, whom = reply["error"], next(iter(parameters.values()))
+            raise Refused(error["kind"], f"cannot {what} {whom!r}: the daemon says {error['message']}")
         return reply.get("result")
 
     def _write(self, message: Json) -> None:

@@ -122,6 +122,17 @@ class NoChannel(Exception):
     """A name of the tree means nothing to a process without a channel to the daemon."""
 
 
+class Refused(Exception):
+    """The daemon does not do what it was asked for. `reason` is the name of the error: "noproc", "not_found", ..."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
 def describe(reason: object) -> str:
     """For people: one line, or, of a crash, its traceback on the lines below."""
     match reason:

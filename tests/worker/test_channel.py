@@ -99,6 +99,35 @@ def test_a_refused_request_says_why() -> None:
         assert "cannot whereis 'eve': the daemon says not today" in err
 
 
+def test_supervisors_are_asked_for_their_children() -> None:
+    source = (
+        SHOW
+        + """
+attach()
+show(Supervisor.which_children("lab"))
+show(Supervisor.start_child("lab", ("sleep", "9"), name="new"))
+try:
+    Supervisor.terminate_child("lab", "old")
+except Refused as error:
+    show(error.reason, str(error))
+"""
+    )
+    with FakeDaemon(source) as daemon:
+        request = daemon.next()
+        assert request == {"type": "which_children", "id": request["id"], "supervisor": "lab"}
+        daemon.say(type="reply", id=request["id"], result=[{"id": "old", "pid": "undefined", "type": "worker"}])
+        assert told(daemon) == ["[Child(id='old', pid='undefined', type='worker')]"]
+        request = daemon.next()
+        spec = {"supervisor": "lab", "command": ["sleep", "9"], "name": "new", "restart": "permanent"}
+        assert request == {"type": "start_child", "id": request["id"], **spec}
+        daemon.say(type="reply", id=request["id"], result={"name": "new", "pid": 77})
+        assert told(daemon) == ["77"]
+        request = daemon.next()
+        assert request == {"type": "terminate_child", "id": request["id"], "supervisor": "lab", "name": "old"}
+        daemon.say(type="reply", id=request["id"], error={"kind": "not_found", "message": "no such child"})
+        assert told(daemon) == ["'not_found'", "\"cannot terminate_child 'lab': the daemon says no such child\""]
+
+
 def test_a_monitor_has_a_ref_and_its_down_comes_once() -> None:
     with FakeDaemon(SHOW + "attach(); ref = monitor('eve'); show(receive(), ref)") as daemon:
         request = daemon.next()
@@ -114,7 +143,7 @@ def test_after_demonitor_a_down_that_was_on_its_way_is_thrown_away() -> None:
     source = SHOW + "attach(); ref = monitor('eve'); demonitor(ref); show(receive())"
     with FakeDaemon(source) as daemon:
         ref = daemon.next()["ref"]
-        assert daemon.next() == {"type": "demonitor", "ref": ref}
+        assert daemon.next() == {"type": "demonitor", "ref": ref, "flush": True}
         daemon.say(type="down", ref=ref, name="eve", pid=77, reason="normal")
         daemon.say(type="message", **{"from": "eve"}, body="hello")
 

@@ -275,8 +275,8 @@ def test_a_worker_that_waits_to_be_ready_says_for_what(tmp_path: Path) -> None:
     root, down = supervisor("root", state="starting"), worker("root/b", ok=False, **DOWN)
     waits = "waits for tcp db:1 (refused)"
     assert said(tmp_path, "a", root, row, down)[0].startswith(f"a has been starting for 1m00s: it {waits}.")
-    of_b = said(tmp_path, "b", root, row, down)[0]
-    assert of_b.startswith(f"b is down: it waits for a, which is starting and {waits}.")
+    told = said(tmp_path, "b", root, row, down)[0]
+    assert told.startswith(f"b is down: it waits for a, which is starting and {waits}.")
 
 
 def test_a_worker_that_was_not_ready_in_time_is_told_with_what_it_waited_for(tmp_path: Path) -> None:
