@@ -142,10 +142,10 @@ def begin(book: Book, root: Child, ref: int, tree: SupervisorSpec, by: str) -> N
         for child, new in compare(supervisor, spec).adjusted.items():
             adjust(book, child, new)
         adjust(book, supervisor.child, spec)
-        if supervisor.takes_calls and _has_work(supervisor, spec):
-            able.append(supervisor)
-        elif supervisor.takes_calls:
+        if not _has_work(supervisor, spec):
             supervisor.adopt_spec(spec)
+        elif supervisor.takes_calls:
+            able.append(supervisor)
         elif supervisor.child.state is State.DOWN:
             supervisor.lay_out_children("reloaded")
     reload.begin(able)

