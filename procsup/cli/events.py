@@ -54,8 +54,8 @@ def events(
     \b
     --json has in every event: seq, time (UTC), mono (seconds of the monotonic
     clock), event (daemon_started, starting, started, ready, start_failed, exited,
-    stopping, stopped, restarting, gave_up, escalated, auto_shutdown, held,
-    released, child_added, child_removed, lost_output, bad_message, journal_failed,
+    link_fired, stopping, stopped, restarting, gave_up, escalated, auto_shutdown, held,
+    released, reloaded, child_added, child_removed, lost_output, bad_message, journal_failed,
     journal_resumed, daemon_stopped), path, and cause, the seq of the event that led
     to this one, or null. A new daemon goes on with the next seq.
     """
@@ -65,12 +65,29 @@ def events(
     if not follow:
         source = find_source(state_dir)
         with Journal(source.folder, source.is_alive) as journal:
-            teller.tell_all(journal, choice.begin(journal, last, since))
+            begin = choice.begin(journal, last, since)
+            if begin is None:
+                _refuse_unknown(journal, names)
+            teller.tell_all(journal, begin)
         return ExitStatus.DONE
     if state_dir is not None:
         raise CannotDo("cannot follow a journal: -f asks the daemon; leave --state-dir out", ExitStatus.USAGE)
     with connect() as client:
         return _follow(client, choice, teller, last, since)
+
+
+def _refuse_unknown(journal: Journal, names: tuple[str, ...]) -> None:
+    """Raises:
+    CannotDo: no event is about one of these.
+    """
+    unknown = set(names)
+    for entry in journal.backwards() if names else ():
+        unknown -= {name for name in unknown if concerns(entry.event, (name,))}
+        if not unknown:
+            return
+    if unknown:
+        which = ", ".join(repr(name) for name in names if name in unknown)
+        raise CannotDo(f"the journal knows nothing of {which}", ExitStatus.NO_SUCH_NAME)
 
 
 def _follow(client: Client, choice: "Choice", teller: "Teller", last: int | None, since: float | None) -> int:

@@ -115,7 +115,7 @@ class Narrator:
             case "link_fired":
                 return _link_fired(event)
             case "stopping":
-                return Told(who, "is asked to stop")
+                return Told(who, f"is asked to stop{_WHY_STOPPED.get(event.text('by'), '')}")
             case "stopped":
                 return self._stopped(event)
             case "restarting":
@@ -179,6 +179,8 @@ def _started(event: Happening) -> str:
     rest = f", waits for {shortened(waits_for, _LONGEST_LINE)}" if waits_for else ""
     return f"started, pid {event.text('pid')}{rest}"
 
+
+_WHY_STOPPED = {"guardian_died": ", as the guardian has died", "bug": ", for a bug of procsup"}
 
 _CHANGES = {
     "stop": "to stop",

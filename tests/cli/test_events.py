@@ -98,11 +98,15 @@ def test_the_last_ones_are_those_that_are_told(of: Any) -> None:
         (["-e", "starting", "-e", "restarting"], [2, 5]),
         (["baker", "-e", "started"], [3]),
         (["m*", "k/lab"], [2, 3, 4]),
-        (["nobody"], []),
     ],
 )
 def test_names_and_events_filter(of: Any, words: list[str], seqs: list[int]) -> None:
     assert [json.loads(line)["seq"] for line in of("--json", *words)] == seqs
+
+
+def test_name_of_which_the_journal_knows_nothing_is_no_such_name(of: Any, journal: Path, procsup: Run) -> None:
+    told = procsup("events", "--state-dir", str(journal), "nobody", "-e", "started")
+    assert told == (4, "", "procsup: the journal knows nothing of 'nobody'\n")
 
 
 def test_since_a_time(tmp_path: Path, procsup: Run) -> None:

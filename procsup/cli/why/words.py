@@ -120,6 +120,8 @@ def _end(end: End, now: float) -> str:
     when = _ago(end.time, now)
     if end.status is None:
         return f"died without a word, {when} or later: it was killed, or the machine stopped"
+    if end.reason == "shutdown" and end.by in ("guardian_died", "bug"):
+        return f"ended {when} with exit status {end.status}: it stopped the tree {_by(end.by)}"
     asked = f" ({_by(end.by)})" if end.by and end.reason == "shutdown" else ""
     return f"ended {when} with exit status {end.status}, because {why_the_tree_is_down(end.reason)}{asked}"
 
@@ -167,9 +169,9 @@ def _by(by: str) -> str:
             except (KeyError, OverflowError):
                 return f"by {by}"
         case "guardian_died":
-            return "its guardian had died"
+            return "as its guardian had died"
         case "bug":
-            return "by a bug of its own, of which its standard error tells"
+            return "for a bug of its own, of which its standard error tells"
         case _:
             return f"by {by}"
 

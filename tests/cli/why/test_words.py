@@ -290,17 +290,17 @@ def test_a_worker_that_was_not_ready_in_time_is_told_with_what_it_waited_for(tmp
 @pytest.mark.parametrize(
     ("by", "words"),
     [
-        ("SIGTERM", " (by SIGTERM)"),
-        (f"uid {os.getuid()}", f" (by {pwd.getpwuid(os.getuid()).pw_name})"),
-        ("uid 4000000000", " (by uid 4000000000)"),
-        ("guardian_died", " (its guardian had died)"),
-        ("bug", " (by a bug of its own, of which its standard error tells)"),
-        ("", ""),
+        ("SIGTERM", ", because it was asked to stop (by SIGTERM)"),
+        (f"uid {os.getuid()}", f", because it was asked to stop (by {pwd.getpwuid(os.getuid()).pw_name})"),
+        ("uid 4000000000", ", because it was asked to stop (by uid 4000000000)"),
+        ("guardian_died", ": it stopped the tree as its guardian had died"),
+        ("bug", ": it stopped the tree for a bug of its own, of which its standard error tells"),
+        ("", ", because it was asked to stop"),
     ],
 )
 def test_a_daemon_that_was_asked_to_end_says_by_whom(tmp_path: Path, by: str, words: str) -> None:
     of_world(tmp_path, World(one_for_one("root", "a")).boot().happen(ShutdownRequested(by=by)))
-    end = f"the daemon ended 1m00s ago with exit status 0, because it was asked to stop{words}."
+    end = f"the daemon ended 1m00s ago with exit status 0{words}."
     assert said(tmp_path, "a") == [f"a is not running: {end}"]
     assert said(tmp_path, None) == [end.replace("the", "The", 1)]
 
