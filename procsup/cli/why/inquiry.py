@@ -139,7 +139,7 @@ class Inquiry:
                 self._below = incident
             case _:
                 for demand in incident.demands:
-                    demand.is_dropped = True
+                    demand.drop()
 
     def _cut_the_longest(self) -> None:
         cause, incident = max(
@@ -170,24 +170,29 @@ class Inquiry:
         since = min((event.seq for event in incident.events if event.kind in _TROUBLE), default=first)
         told = {event.seq: event for event in incident.events if event.seq >= since or event.kind == "reloaded"}
         for demand in incident.demands:
-            told |= {event.seq: event for event in demand.events}
+            told |= {event.seq: event for event in demand.all_events()}
         events = tuple(told[seq] for seq in sorted(told))
         self.story = Story(events, max(first, since), self._run, incident.is_cut)
 
     # Demands
 
     def _add_demand(self, event: Happening, incident: "_Incident") -> None:
+        incident.demands.append(self._demand_of(event))
+
+    def _demand_of(self, event: Happening) -> "_Demand":
         used, now, period = event.whole("used"), event.number("mono"), event.number("period")
         since = now - period - _SLACK if now is not None and period is not None else None
         demand = _Demand(event.path, max((used or 1) - 1, 0), since)
-        incident.demands.append(demand)
         self._demands.append(demand)
+        return demand
 
     def _supply(self, event: Happening) -> None:
         for demand in self._wanted.pop(event.seq, ()):
             if not demand.is_dropped:
                 demand.owed -= 1
                 self._give(event, demand)
+                if event.kind == "gave_up":  # of a supervisor below, which had restarted others before
+                    demand.inner.append(self._demand_of(event))
         if event.kind == "restarting" and self._demands:
             for demand in self._demands:
                 if demand.wants(event):
@@ -216,9 +221,10 @@ class _Incident:
 
 class _Demand:
     """Of a supervisor that gave up. `left` restarts of it are still to come, none of them before `since`; `owed` counts
-    the causes of those that have come."""
+    the causes of those that have come. `inner` are those of supervisors below it that had given up for such a restart.
+    """
 
-    __slots__ = ("_since", "_supervisor", "events", "is_dropped", "left", "owed")
+    __slots__ = ("_since", "_supervisor", "events", "inner", "is_dropped", "left", "owed")
 
     def __init__(self, supervisor: str, restarts: int, since: float | None) -> None:
         self._supervisor = supervisor
@@ -226,7 +232,25 @@ class _Demand:
         self.left = restarts
         self.owed = 0
         self.events: list[Happening] = []
+        self.inner: list[_Demand] = []
         self.is_dropped = False
+
+    def drop(self) -> None:
+        """Nobody asks any more."""
+        for demand in self._nested():
+            demand.is_dropped = True
+
+    def all_events(self) -> Iterator[Happening]:
+        for demand in self._nested():
+            yield from demand.events
+
+    def _nested(self) -> "Iterator[_Demand]":
+        """A tree may be a thousand supervisors deep."""
+        todo = [self]
+        while todo:
+            demand = todo.pop()
+            yield demand
+            todo += demand.inner
 
     def wants(self, event: Happening) -> bool:
         if self.is_dropped or event.path != self._supervisor:
@@ -238,7 +262,7 @@ class _Demand:
 
     @property
     def is_unmet(self) -> bool:
-        return self.left > 0 or self.owed > 0
+        return any(demand.left > 0 or demand.owed > 0 for demand in self._nested())
 
 
 def _weight(events: Iterable[Happening], subject: Subject) -> str | None:

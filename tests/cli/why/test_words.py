@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -303,6 +304,17 @@ def test_a_daemon_that_was_asked_to_end_says_by_whom(tmp_path: Path, by: str, wo
     end = f"the daemon ended 1m00s ago with exit status 0{words}."
     assert said(tmp_path, "a") == [f"a is not running: {end}"]
     assert said(tmp_path, None) == [end.replace("the", "The", 1)]
+
+
+def test_restarts_in_every_life_of_a_supervisor_that_gave_up_again_and_again_are_told(tmp_path: Path) -> None:
+    world = World(one_for_one("root", one_for_one("s", "a", intensity=1), intensity=1)).boot()
+    while world.end is None:
+        world.wait(0.1).kill("a")
+    of_world(tmp_path, world)
+    lines = said(tmp_path, "a")
+    assert re.search(r"a exited with code 1, 4 times within .*; so s gave up", " ".join(map(str.strip, lines)))
+    assert sum("a exited with code 1, 0.1s after" in line for line in lines) == 4
+    assert sum("s restarted a: restart 1 of 1" in line for line in lines) == 2
 
 
 def test_a_daemon_that_was_killed_has_not_said_goodbye(tmp_path: Path) -> None:
