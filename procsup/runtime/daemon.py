@@ -253,8 +253,7 @@ class Daemon:
         self._probes.poll(now)
         self._journal.poll(now)
         self._service_manager.poll(now)
-        if self._events:
-            self._check_guardian()  # before anything follows from the deaths: orphans may have been out of sight
+        self._check_guardian()  # before anything follows from the deaths: orphans may have been out of sight
         deadline = self._node.next_deadline()
         if deadline is not None and deadline <= now:
             self._events.append(TimePassed())
