@@ -9,7 +9,8 @@
     GenServer.call              beside a byte there and back over two pipes
 
 The two sides take turns, in a script of their own (library_script.py): a fork costs by what the forking process has in
-memory, and this way that is the same for both, and little.
+memory, and this way that is the same for both, and little. Only the tasks, and what stands beside them, have each a
+script to themselves.
 """
 
 import json
@@ -39,14 +40,31 @@ def measure(lab: Lab) -> Iterator[Figure]:
     for measure, unit, target, beside in (
         ("Process.spawn returns", "µs", SPAWN, "multiprocessing"),
         ("Process.spawn to its end", "µs", SPAWN, "multiprocessing"),
-        ("tasks in a second", "", TASKS, "multiprocessing"),
         ("GenServer.call", "µs", None, "bare pipes"),
     ):
         ours, theirs = found[measure]
         yield Figure(measure, unit, ours, theirs, target, beside=beside)
+    lab.say("library: tasks")
+    rates = [(_rate("tasks"), _rate("processes")) for _ in range(lab.options.rounds)]
+    ours, theirs = (statistics.median(column) for column in zip(*rates, strict=True))
+    yield Figure("tasks in a second", "", ours, theirs, TASKS, beside="multiprocessing")
     lab.say("library: processor time of tasks")
     ours, theirs = (_cpu_of_one(function, lab.options.rounds) for function in ("tasks", "processes"))
     yield Figure("processor time of a task", "ms", ours, theirs, None, beside="multiprocessing")
+
+
+def _rate(function: str) -> float:
+    """What this function of the script answers, in a process of its own.
+
+    Raises:
+        CannotMeasure: it does not.
+    """
+    code = f"from tests.bench.library_script import {function}; print({function}())"
+    try:
+        done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, timeout=_LIMIT, check=True)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        raise CannotMeasure(f"cannot measure {function}: {error}") from None
+    return float(done.stdout)
 
 
 def _import_cost(statement: str) -> float:

@@ -1,13 +1,12 @@
 """What library.py has measured in a process of its own. ROUNDS is its argument; prints {MEASURE: [OURS, THEIRS]}."""
 
 import json
-import multiprocessing
 import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from procsup.worker import GenServer, NoReply, Ok, Process, Reply, Task, receive
 
@@ -16,22 +15,24 @@ TASKS_OF_A_ROUND, _AT_ONCE = 400, 50
 
 Pair = tuple[float, float]
 
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkContext
+
 
 def main(rounds: int) -> None:
     server, (there, back) = GenServer.start_link(Echo), pipes()
     found = {
         "Process.spawn returns": in_turns(rounds * _IN_A_ROUND, spawn, start),
         "Process.spawn to its end": in_turns(rounds * _IN_A_ROUND, spawn_to_end, start_and_join),
-        "tasks in a second": in_turns(rounds, tasks, processes, scale=1),
         "GenServer.call": in_turns(rounds * _IN_A_ROUND, lambda: call(server), lambda: ping(there, back)),
     }
     print(json.dumps(found))  # noqa: T201  # its answer
 
 
-def in_turns(count: int, ours: Callable[[], float], theirs: Callable[[], float], scale: float = 1e6) -> Pair:
-    """Medians; of seconds, in microseconds."""
+def in_turns(count: int, ours: Callable[[], float], theirs: Callable[[], float]) -> Pair:
+    """Medians, in microseconds."""
     pairs = [(ours(), theirs()) for _ in range(count)]
-    one, other = (scale * statistics.median(column) for column in zip(*pairs, strict=True))
+    one, other = (1e6 * statistics.median(column) for column in zip(*pairs, strict=True))
     return one, other
 
 
@@ -51,7 +52,7 @@ def spawn_to_end() -> float:
 
 
 def start() -> float:
-    process = multiprocessing.get_context("fork").Process(target=nothing)
+    process = fork_context().Process(target=nothing)
     began = time.perf_counter()
     process.start()
     seconds = time.perf_counter() - began
@@ -61,10 +62,17 @@ def start() -> float:
 
 def start_and_join() -> float:
     began = time.perf_counter()
-    process = multiprocessing.get_context("fork").Process(target=nothing)
+    process = fork_context().Process(target=nothing)
     process.start()
     process.join()
     return time.perf_counter() - began
+
+
+def fork_context() -> "ForkContext":
+    """Who uses the library alone does not have it in memory."""
+    from multiprocessing import get_context
+
+    return get_context("fork")
 
 
 def nothing() -> None:
@@ -85,7 +93,7 @@ def processes() -> float:
     """How many in a second."""
     began = time.perf_counter()
     for _ in range(TASKS_OF_A_ROUND // _AT_ONCE):
-        started = [multiprocessing.get_context("fork").Process(target=abs, args=(n,)) for n in range(_AT_ONCE)]
+        started = [fork_context().Process(target=abs, args=(n,)) for n in range(_AT_ONCE)]
         for process in started:
             process.start()
         for process in started:
