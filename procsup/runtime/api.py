@@ -308,6 +308,8 @@ class Api:
     def _outcome(self, verb: str, path: str, error: Refusal | StartFailure | None) -> Outcome:
         if error is None:
             return self._success(path)
+        if error is Refusal.NOPROC and "/" not in path:
+            error = Refusal.ROOT
         if isinstance(error, Refusal):
             why = f"cannot {verb} {_name(path)}: {_REFUSALS[error]}"
             return _failed(path, _KINDS.get(error, "refused"), why, error.value)

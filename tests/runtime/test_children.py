@@ -287,6 +287,12 @@ def test_status_tells_of_the_daemon(supervise: Supervise) -> None:
     }  # fmt: skip
 
 
+def test_root_cannot_be_deleted_for_it_is_nobodys_child(supervise: Supervise) -> None:
+    (result,) = supervise(TREE).call("delete_child", names=["root"])["results"]
+    assert (result["kind"], result["reason"]) == ("refused", "root")
+    assert "it is the root of the tree" in result["message"]
+
+
 def test_status_of_names_is_of_them_and_all_below_each_once(supervise: Supervise) -> None:
     daemon = supervise(TREE)
     assert [row["path"] for row in daemon.status("lab", "b", "root/a")["tree"]] == [
