@@ -98,5 +98,5 @@ def make_folder(path: str, what: str) -> None:
         raise CannotRun(f"cannot make the folder of {what}: {path!r}: {error.strerror}", 73) from None
     finally:
         os.umask(old)
-    if not os.access(path, os.W_OK | os.X_OK) and not os.statvfs(path).f_flag & os.ST_RDONLY:
+    if not os.access(path, os.W_OK | os.X_OK, effective_ids=True) and not os.statvfs(path).f_flag & os.ST_RDONLY:
         raise CannotRun(f"cannot write into the folder of {what}: {path!r}: permission denied", 73)

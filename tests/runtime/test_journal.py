@@ -251,9 +251,10 @@ def test_the_journal_of_a_killed_daemon_is_whole_and_goes_on_with_the_next(super
     before = lines_of(daemon.state_dir)
     assert before[-1]["event"] != "daemon_stopped"
     again = supervise(a, state_dir=daemon.state_dir)
+    pid = again.pid
     assert again.stop() == 0
     run = lines_of(daemon.state_dir)[len(before) :]
-    assert (run[0]["event"], run[0]["seq"], run[0]["pid"]) == ("daemon_started", before[-1]["seq"] + 1, again.pid)
+    assert (run[0]["event"], run[0]["seq"], run[0]["pid"]) == ("daemon_started", before[-1]["seq"] + 1, pid)
     assert [line["seq"] for line in lines_of(daemon.state_dir)] == list(range(1, len(before) + len(run) + 1))
 
 

@@ -134,6 +134,7 @@ def test_settings_of_the_log_hold_at_once_for_a_running_worker(supervise: Superv
     says = sh('echo one; read x < "$GATE"; echo two; exec sleep 1000')
     daemon = supervise(tree(worker("a", says)))
     pid = daemon.row("a")["pid"]
+    wait_until(lambda: daemon.log("a") == b"one\n", "its first line")
     answer = reload(daemon, worker("a", says, log={"timestamps": True}))
     assert changes(answer) == {"root/a": "adjust"}
     daemon.open_gate()
