@@ -170,6 +170,11 @@ class Outputs:
         self._loop.forget(self._epoll.fileno())
         self._epoll.close()
 
+    def write_ended(self, pipe: "_Pipe", before: bytes, lines: memoryview) -> None:
+        """Both are one, and end a line. They are copied together only where somebody needs that."""
+        if self._on_lines is not None or not self._logs.write_ended(pipe.log, before, lines):
+            self.write(pipe, before + lines)
+
     def write(self, pipe: "_Pipe", lines: bytes) -> None:
         self._logs.write(pipe.log, lines, pipe.worker, pipe.life)
         if self._on_lines is not None:
@@ -309,12 +314,14 @@ class _Pipe:
             listener(data)
         self._tail = (self._tail + data)[-_TAIL_BYTES:] if len(data) < _TAIL_BYTES else data[-_TAIL_BYTES:]
         end = data.rfind(b"\n") + 1
-        if end == 0 and len(self._partial) + len(data) <= _LONGEST_HELD:
+        if end:
+            self._outputs.write_ended(self, self._partial, memoryview(data)[:end])
+            self._partial = data[end:]
+        elif len(self._partial) + len(data) <= _LONGEST_HELD:
             self._partial += data
         else:
-            whole = self._partial + memoryview(data)[: end or None]
-            self._partial = data[end:] if end else b""
-            self._outputs.write(self, whole)
+            self._outputs.write(self, self._partial + data)
+            self._partial = b""
         return len(data)
 
     def widen(self) -> None:

@@ -204,8 +204,10 @@ class Daemon:
         return _lines(self._overlaps)
 
     def log(self, name: str) -> bytes:
-        path = self.log_dir / f"{name}.log"
-        return path.read_bytes() if path.exists() else b""
+        """Nothing, too, in the middle of a rotation."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.log_dir / f"{name}.log").read_bytes()
+        return b""
 
     def remaining(self) -> list[Process]:
         """Every living process that comes from this daemon, without itself and its guardian."""
