@@ -139,7 +139,11 @@ class Dispatcher:
                     self._socket = self._start_spawner()
                 stage = "pipe"
                 self._send_one(errand, self._socket)
-            except ConnectionError:  # it has died: the loop will tell, and begin anew
+            except ConnectionError:  # it has died: the loop will tell, and begin anew; but not for ever
+                errand.attempts += 1
+                if errand.attempts >= _ATTEMPTS:
+                    del self._waiting[errand.life]
+                    self._fail(errand, "spawner", errno.ECHILD)
                 return
             except OSError as error:
                 if self._unheard and error.errno in _NO_ROOM:

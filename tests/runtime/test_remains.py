@@ -203,6 +203,10 @@ os.kill(first.pid, signal.SIGUSR1)
 reap(first)
 remains.look()
 (old,) = pids(remains.beyond(first))
+import time
+later = time.monotonic() + 0.05  # the kernel tells when a process has started in hundredths of a second
+while time.monotonic() < later:
+    pass
 os.kill(old, signal.SIGKILL)
 while os.path.exists(f"/proc/{old}"):
     pass
