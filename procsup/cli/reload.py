@@ -7,7 +7,7 @@ import click
 
 from procsup.cli.answers import name_of
 from procsup.cli.client import QUICK
-from procsup.cli.exits import CannotDo, ExitStatus, worst
+from procsup.cli.exits import CannotDo, ExitStatus
 from procsup.cli.options import connect, socket_option, waiting_options
 from procsup.cli.printable import padded, printable, shortened
 from procsup.cli.results import tell_result
@@ -51,15 +51,15 @@ def reload(plan: bool, as_json: bool, wait: bool, timeout: float | None) -> int:
             answer = client.call_patiently("reload", params, timeout)
     if not isinstance(answer, dict) or not isinstance(answer.get("changes"), list):
         raise CannotDo("cannot understand the daemon's answer: expected changes", ExitStatus.FAILED)
+    failures = [result for result in _list(answer, "results") if result.get("ok") is not True]
     if as_json:
         say(json.dumps(answer) + "\n")
     else:
-        _tell(answer, is_plan=plan, is_done=wait and not plan)
-    failures = [result for result in _list(answer, "results") if result.get("ok") is not True]
+        _tell(answer, failures, is_plan=plan, is_done=wait and not plan)
     return ExitStatus.FAILED if failures or answer.get("ok") is not True else ExitStatus.DONE
 
 
-def _tell(answer: Change, *, is_plan: bool, is_done: bool) -> None:
+def _tell(answer: Change, failures: list[Any], *, is_plan: bool, is_done: bool) -> None:
     for text in (*_list(answer, "errors"), *_list(answer, "warnings")):
         write_error("".join(f"{printable(line)}\n" for line in str(text).split("\n")))
     if answer.get("ok") is not True:
@@ -78,8 +78,9 @@ def _tell(answer: Change, *, is_plan: bool, is_done: bool) -> None:
     if is_plan:
         say("this is the plan; nothing was done\n")
     elif is_done:
-        worst([tell_result(result, str) for result in _list(answer, "results") if result.get("ok") is not True])
-        say(f"reloaded: {_summary(changes, answer)}\n")
+        for failure in failures:
+            tell_result(failure, str)
+        say(f"reloaded: {_summary(changes, failures)}\n")
     else:
         say("the daemon was told to do so\n")
 
@@ -122,9 +123,9 @@ def _difference(one: Change) -> str:
     return f"{key} was {shortened(before, _LONGEST_VALUE)}, is now {shortened(after, _LONGEST_VALUE)}"
 
 
-def _summary(changes: list[Change], answer: Change) -> str:
+def _summary(changes: list[Change], failures: list[Any]) -> str:
     """ "1 restarted, 2 started, 1 stopped, 3 with other settings" """
-    failed = {result.get("path") for result in _list(answer, "results") if result.get("ok") is not True}
+    failed = {failure.get("path") for failure in failures}
     kinds = [str(change.get("change")) for change in changes if change.get("path") not in failed]
     counts = [f"{kinds.count(kind)} {words}" for kind, words in _DONE.items() if kind in kinds]
     others = len(kinds) - sum(kind in _DONE for kind in kinds)

@@ -23,13 +23,14 @@ The states, with OTP's word for what its supervisor would have as the child's pi
     RESTARTING  its restart failed and is about to be tried again                   {restarting, Pid}
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from procsup.core.readiness import AT_EXEC, Ready, awaited
 from procsup.core.reason import Reason, WorkerExit
-from procsup.core.spec import ChildSpec, Restart, SupervisorSpec
+from procsup.core.spec import ChildSpec, Restart, type_of
 
 if TYPE_CHECKING:
     from procsup.core.agenda import Agenda
@@ -139,7 +140,7 @@ class Child:
 
     @property
     def type(self) -> str:
-        return "supervisor" if isinstance(self.spec, SupervisorSpec) else "worker"
+        return type_of(self.spec)
 
     @property
     def awaited(self) -> str:
@@ -171,3 +172,13 @@ class Child:
 
     def __repr__(self) -> str:
         return f"{self.path}:{self.state.value}{' held' if self.held else ''}"
+
+
+def subtree(top: Child) -> Iterator[Child]:
+    """It, and all below it, those above first. A tree may be a thousand supervisors deep, so this does not recurse."""
+    todo = [top]
+    while todo:
+        child = todo.pop()
+        yield child
+        if child.supervisor is not None:
+            todo += reversed(child.supervisor.children.values())

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 from procsup.core import ties
 from procsup.core.agenda import Agenda, Purpose
 from procsup.core.book import Book
-from procsup.core.child import Child, State
+from procsup.core.child import Child, State, subtree
 from procsup.core.policy import affected
-from procsup.core.spec import ChildSpec, Strategy, SupervisorSpec, WorkerSpec
+from procsup.core.spec import ChildSpec, Strategy, SupervisorSpec, WorkerSpec, type_of
 
 if TYPE_CHECKING:
     from procsup.core.supervisor import Supervisor
@@ -139,10 +139,11 @@ def begin(book: Book, root: Child, ref: int, tree: SupervisorSpec, by: str) -> N
     reload = Reload(book, ref, book.note("reloaded", root, None, by=by, **details))
     able: list[Supervisor] = []
     for supervisor, spec in _pairs(root.supervisor, tree):
-        for child, new in compare(supervisor, spec).adjusted.items():
+        changes = compare(supervisor, spec)
+        for child, new in changes.adjusted.items():
             adjust(book, child, new)
         adjust(book, supervisor.child, spec)
-        if not _has_work(supervisor, spec):
+        if not _has_work(changes, supervisor.spec, spec):
             supervisor.adopt_spec(spec)
         elif supervisor.takes_calls:
             able.append(supervisor)
@@ -175,7 +176,7 @@ def compare(supervisor: "Supervisor", after: SupervisorSpec) -> Changes:
             known = before.get(spec.name)
             if known is None or _without_children(known) != _without_children(spec):
                 changes.new.append(spec)
-        elif isinstance(child.spec, SupervisorSpec) != isinstance(spec, SupervisorSpec):
+        elif child.type != type_of(spec):
             changes.leaving.append(child)
             changes.new.append(spec)
         elif _needs_restart(child.spec, spec):
@@ -245,10 +246,6 @@ def in_order(supervisor: "Supervisor", spec: SupervisorSpec) -> dict[str, Child]
     return named | supervisor.children
 
 
-def type_of(spec: ChildSpec) -> str:
-    return "supervisor" if isinstance(spec, SupervisorSpec) else "worker"
-
-
 def _pairs(root: "Supervisor", tree: SupervisorSpec) -> "Iterator[tuple[Supervisor, SupervisorSpec]]":
     """The supervisors that are in both trees, those above first, each with its new spec."""
     todo: deque[tuple[Supervisor, SupervisorSpec]] = deque([(root, tree)])
@@ -287,13 +284,12 @@ def _plan_below(
         for path, new in _with_all_below(supervisor.child.path, one):
             yield Change(path, Fate.START if is_up else Fate.ADJUST, None, new), None
     for leaving in changes.leaving:
-        for child in _subtree(leaving):
+        for child in subtree(leaving):
             yield Change(child.path, Fate.STOP, child.spec, None), None
 
 
-def _has_work(supervisor: "Supervisor", after: SupervisorSpec) -> bool:
+def _has_work(changes: Changes, before: SupervisorSpec, after: SupervisorSpec) -> bool:
     """Anything that has to wait for its turn."""
-    changes, before = compare(supervisor, after), supervisor.spec
     if changes.leaving or changes.changed or changes.new or _is_reordered(before, after):
         return True
     return (before.strategy, before.auto_shutdown) != (after.strategy, after.auto_shutdown)
@@ -306,15 +302,6 @@ def _with_all_below(above: str, spec: ChildSpec) -> Iterator[tuple[str, ChildSpe
         yield path, one
         if isinstance(one, SupervisorSpec):
             todo += [(f"{path}/{below.name}", below) for below in reversed(one.children)]
-
-
-def _subtree(top: Child) -> Iterator[Child]:
-    todo = [top]
-    while todo:
-        child = todo.pop()
-        yield child
-        if child.supervisor is not None:
-            todo += reversed(child.supervisor.children.values())
 
 
 def _give_up(renewal: Renewal, leaving: list[Child]) -> None:

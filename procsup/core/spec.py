@@ -161,6 +161,11 @@ class SupervisorSpec:
 ChildSpec = WorkerSpec | SupervisorSpec
 
 
+def type_of(spec: ChildSpec) -> str:
+    """OTP's word."""
+    return "supervisor" if isinstance(spec, SupervisorSpec) else "worker"
+
+
 @dataclass(frozen=True, slots=True)
 class DuplicateChildName:
     """Two children of one supervisor have this name."""

@@ -24,7 +24,7 @@ from procsup.core.actions import End
 from procsup.core.agenda import Agenda, Purpose
 from procsup.core.book import Book
 from procsup.core.calls import ChildCall, Refusal
-from procsup.core.child import ENDING, Child, State, Wanted
+from procsup.core.child import ENDING, Child, State, Wanted, subtree
 from procsup.core.decisions import ChildExit, Decision, Rest, Retry, WaitingCall
 from procsup.core.intensity import Window
 from procsup.core.policy import Verdict, affected, exit_status, verdict
@@ -533,14 +533,10 @@ class Supervisor:
         self.book.answer_waiters(child, Wanted.UP, Refusal.NOT_FOUND)
         self._forget(child)
 
-    def _forget(self, child: Child) -> None:
+    def _forget(self, top: Child) -> None:
         """Drop it, and all below it, from the indexes. O(subtree)."""
-        subtree = [child]
-        while subtree:
-            gone = subtree.pop()
-            self.book.forget(gone)
-            if gone.supervisor is not None:
-                subtree.extend(gone.supervisor.children.values())
+        for child in subtree(top):
+            self.book.forget(child)
 
     def _refuse_all_calls(self) -> None:
         for waiting in self.calls:

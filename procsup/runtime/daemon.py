@@ -104,7 +104,7 @@ def run(
     link.share(locks)
     _sweep(held[0].last)
     try:
-        daemon = Daemon(config, places, link, on_event, on_up, log_files or LogFiles(places.state_dir), on_lines)
+        daemon = Daemon(config, places, link, mark, on_event, on_up, log_files or LogFiles(places.state_dir), on_lines)
     except OSError as error:
         raise CannotRun(f"cannot set up the daemon: {error.strerror} ({errno_name(error.errno or 0)})", 71) from None
     leave_behind()  # now that every signal is taken
@@ -133,6 +133,7 @@ class Daemon:
         config: Config,
         places: Places,
         link: Link,
+        mark: bytes,
         on_event: Callable[[JournalEvent], None],
         on_up: Callable[[], None] | None,
         log_files: LogFiles,
@@ -150,7 +151,7 @@ class Daemon:
         self._has_bug = False
         self._is_orphan = False
         """The guardian has died."""
-        self._mark = mark_of(os.getpid())
+        self._mark = mark
         self._loop = Loop()
         self._loop.watch(link.fileno(), READ, self._hear_end_of_link)
         self._node = Node(config.tree)

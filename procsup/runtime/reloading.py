@@ -13,7 +13,7 @@ from procsup.config.config import Config
 from procsup.core import reload
 from procsup.core.node import Node
 from procsup.core.reload import Change, Fate
-from procsup.core.spec import SupervisorSpec, WorkerSpec
+from procsup.core.spec import SupervisorSpec, WorkerSpec, type_of
 from procsup.wire.decode import JSON
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _change(node: Node, change: Change) -> JSON:
     found = differences(change.before, change.after) if is_other and change.before and change.after else ()
     return {
         "path": change.path,
-        "type": reload.type_of(change.after or change.before or node.root.spec),
+        "type": type_of(change.after or change.before or node.root.spec),
         "change": change.fate.value,
         "pid": child.pid if child is not None and change.fate is not Fate.START else None,
         "differences": [{"key": one.key, "before": one.before, "after": one.after} for one in found],

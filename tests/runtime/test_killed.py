@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from procsup.config import keys
 from tests.kit import processes
 from tests.kit.daemon import Daemon, daemon_below
 from tests.kit.fixtures import Supervise
@@ -165,7 +164,6 @@ def test_nobody_is_left_where_the_kernel_is_older(
 # The spawner
 
 
-@pytest.mark.skipif("nice" not in keys.WORKER, reason="no worker can ask yet for what needs the spawner")
 @pytest.mark.parametrize("part", PARTS)
 def test_killed_spawner_is_replaced_and_neither_leaves_nor_doubles_a_worker(supervise: Supervise, part: int) -> None:
     chance = seeded()

@@ -7,6 +7,8 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
@@ -109,11 +111,25 @@ def test_folder_that_we_make_is_ours_alone_and_an_existing_one_stays_as_it_is(tm
     assert modes == [0o755, 0o700, 0o700]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_folder_that_may_not_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ours").mkdir(mode=0o555)
-    with pytest.raises(CannotRun, match="cannot write into the folder of things"):
-        lock.make_folder(str(tmp_path / "ours"), "things")
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may write everywhere; whoever is not root stays who he is."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+def test_folder_that_may_not_be_written_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        with as_nobody(), pytest.raises(CannotRun, match="cannot write into the folder of things") as refused:
+            lock.make_folder(folder, "things")
+    assert refused.value.status == 73
 
 
 def test_what_a_daemon_and_its_guardian_left_that_were_killed_together_is_killed_by_the_next_one(
