@@ -229,6 +229,8 @@ class Daemon:
     # One turn
 
     def _turn(self) -> None:
+        if self._events:
+            self._outputs.give_way(time.monotonic())
         for _ in range(_BATCH):
             if not self._events:
                 break

@@ -13,7 +13,9 @@ it signals. What is no regular file (a FIFO, a terminal) is neither renamed nor 
 
 import os
 import stat
-from collections import OrderedDict
+import threading
+import time
+from collections import OrderedDict, deque
 
 from procsup.core.spec import LogSettings
 from procsup.runtime.failure import CannotRun
@@ -23,6 +25,15 @@ _MOST_OPEN = 64
 
 _LONGEST_MOVED = 1024 * 1024
 """Bytes: the loop waits while the beginning of a line is moved."""
+
+_LARGE = 4 * 1024 * 1024
+"""Bytes of a file that takes longer to be freed than a thread takes to start: the loop does not wait for it."""
+
+_MARKS_SECONDS = 0.001
+"""For marks at a time: a new file of them took 0.4 ms on ext4."""
+
+_MARK_WAITS = 1.0
+"""Seconds at most, while there is something more urgent."""
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 """Not blocking, and no terminal of ours, in case somebody put a FIFO or a terminal there."""
@@ -53,12 +64,16 @@ class Log:
 
 
 class LogFiles:
-    """Owns the descriptors. Times are marked in the state directory, if there is one."""
+    """Owns the descriptors. Times are marked in the state directory, if there is one; who appends does not wait for
+    that.
+    """
 
     def __init__(self, state_dir: str | None = None) -> None:
         self._state_dir = state_dir
         self._open: OrderedDict[str, int] = OrderedDict()
         """By path; the one used last is the last."""
+        self._marks: deque[tuple[Log, Mark]] = deque()
+        """To be written, the oldest first."""
 
     def append(self, log: Log, data: bytes, now: float) -> None:
         """Append lines at the time `now` (seconds since 1970). The last one may be without its end: what is appended
@@ -104,12 +119,28 @@ class LogFiles:
             return False
         return written == size
 
+    def has_marks(self) -> bool:
+        """Whether there is something to do for `write_marks`."""
+        return bool(self._marks)
+
+    def write_marks(self, is_busy: bool = False) -> None:
+        """Write some of the marks of the time; those that can wait are not for now when `is_busy`."""
+        end = time.monotonic() + _MARKS_SECONDS
+        while self._marks and not (is_busy and abs(time.time() - self._marks[0][1].seconds) < _MARK_WAITS):
+            self._write_mark()
+            if time.monotonic() > end:
+                return
+
     def descriptor(self, path: str) -> int:
         """Of the file that was appended to last."""
         return self._open[path]
 
     def close(self) -> None:
-        """Close every file. What is at its path by then is opened when there is something to append."""
+        """Write all marks, and close every file. What is at its path by then is opened when there is something to
+        append.
+        """
+        while self._marks:
+            self._write_mark()
         while self._open:
             os.close(self._open.popitem()[1])
 
@@ -146,14 +177,22 @@ class LogFiles:
     def _mark(self, log: Log, status: os.stat_result, now: float) -> None:
         is_due = status.st_size == 0 or abs(now - log.marked) >= MARK_EVERY
         if is_due and self._state_dir is not None and not log.settings.timestamps:
-            mark = Mark(status.st_dev, status.st_ino, now, status.st_size)
-            if add_mark(marks_path(self._state_dir, log.worker), mark):
-                log.marked = now
+            self._marks.append((log, Mark(status.st_dev, status.st_ino, now, status.st_size)))
+            log.marked = now
+
+    def _write_mark(self) -> None:
+        """The next write makes another one if this one cannot be written."""
+        log, mark = self._marks.popleft()
+        if self._state_dir is not None and not add_mark(marks_path(self._state_dir, log.worker), mark):
+            log.marked = 0.0
 
     def _rotate(self, log: Log, status: os.stat_result) -> None:
+        doomed = _doomed(log)
         if _is_at(log.path, status):
             _rename(log.path, log.settings.backups)
         self._close(log.path)
+        if doomed >= 0:
+            _close_aside(doomed)
 
     def _close(self, path: str) -> None:
         os.close(self._open.pop(path))
@@ -198,6 +237,27 @@ def _take_back(fd: int, size: int, count: int) -> bytes:
 def _count_begun(log: Log, written: bytes) -> None:
     end = written.rfind(b"\n") + 1
     log.begun = len(written) - end if end else log.begun + len(written)
+
+
+def _doomed(log: Log) -> int:
+    """A descriptor of the file that is about to be removed, if it is a large one; or -1."""
+    backups = log.settings.backups
+    try:
+        fd = os.open(f"{log.path}.{backups}" if backups else log.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    if os.fstat(fd).st_size >= _LARGE:
+        return fd
+    os.close(fd)
+    return -1
+
+
+def _close_aside(fd: int) -> None:
+    """Whoever closes the last descriptor of a removed file frees all of it."""
+    try:
+        threading.Thread(target=os.close, args=(fd,), daemon=True).start()
+    except RuntimeError:  # there can be no more threads
+        os.close(fd)
 
 
 def _is_at(path: str, status: os.stat_result) -> bool:

@@ -6,22 +6,19 @@ end comes, or the life's; or until it is longer than _LONGEST_HELD, and then it 
 life are remembered for its exit.
 
 Laws: nothing that a worker says can hold up the others. The pipes have an epoll set of their own, which the loop's one
-watches: however many workers there are and however much they say, a turn of the loop reads no more than _TURN_BYTES of
-it and for no longer than _TURN_SECONDS, but for the last read. Pipes that are ready take turns (epoll(7)).
-
-A pipe that has much to carry is busy: it is widened, it is not watched, and it is visited every _REST instead, until a
-visit finds nothing. To be watched costs the writer of many short lines as much as the writing, for every write wakes
-the watcher (pipe(7), epoll(7)); and a wake-up for every few lines costs the reader more than the lines.
+watches: however many workers there are and however much they say, a turn of the loop reads no more than TURN_BYTES of
+it and for no longer than TURN_SECONDS, but for the last read. Pipes that are ready take turns (epoll(7)). A pipe that
+has much to carry is busy: it is not watched but visited (visits.py), until it falls silent.
 """
 
 import contextlib
 import fcntl
+import math
 import os
 import select
 import sys
 import termios
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from procsup.core.spec import LogSettings, Program
@@ -30,21 +27,10 @@ from procsup.runtime.logfile import Log, LogFiles
 from procsup.runtime.logs import Logs, OnLost
 from procsup.runtime.loop import READ, Loop
 from procsup.runtime.spawn import SpawnFailure, Stdio
-
-_TURN_BYTES = 4 * 65536
-_TURN_SECONDS = 0.002
-
-_LEAST_COST = 4096
-"""Bytes that a read counts as at least."""
+from procsup.runtime.visits import LEAST_COST, REST, TURN_BYTES, TURN_SECONDS, Visits
 
 _MUCH = 16384
-"""Bytes: a pipe that gives so many in one read is busy; and so is one that gives anything twice within _REST."""
-
-_REST = 0.001
-"""Seconds: the loop can wait no less."""
-
-_WIDE = 1024 * 1024
-"""Bytes of a busy pipe: as many as an ordinary user may have (pipe-max-size, pipe(7))."""
+"""Bytes: a pipe that gives so many in one read is busy; and so is one that gives anything twice within REST."""
 
 _CHUNK = 131072
 _CHUNK_WITH_LISTENER = 16384
@@ -81,8 +67,7 @@ class Outputs:
         """By descriptor"""
         self._lives: dict[int, tuple[_Pipe, ...]] = {}
         self._ended: list[_Pipe] = []
-        self._busy: deque[_Pipe] = deque()
-        self._visit_due = 0.0
+        self._visits = Visits()
         loop.watch(self._epoll.fileno(), READ, self._take_turn)
 
     # One life
@@ -155,12 +140,18 @@ class Outputs:
 
     def next_poll(self) -> float | None:
         """When `poll` is due, or None."""
-        return self._visit_due if self._busy else None
+        due = self._visits.next_due()
+        return -math.inf if due is None and self._files.has_marks() else due
 
     def poll(self, now: float) -> None:
-        """Visit the busy pipes, if it is time."""
-        if self._busy and self._visit_due <= now:
-            self._visit(now)
+        """Visit the busy pipes, if it is time, and write what could wait."""
+        self._visits.make(now)
+        if self._files.has_marks():
+            self._files.write_marks(is_busy=len(self._visits) > 0)
+
+    def give_way(self, now: float) -> None:
+        """Something happens in the tree."""
+        self._visits.give_way(now)
 
     def close(self) -> None:
         for life in list(self._lives):
@@ -183,61 +174,39 @@ class Outputs:
     def tell_of_gap(self, pipe: "_Pipe") -> None:
         self._logs.tell_of_gap(pipe.log, pipe.worker, pipe.life)
 
+    def watch(self, pipe: "_Pipe") -> bool:
+        """A pipe that was busy. False when there is no watch left for it now."""
+        try:
+            self._epoll.register(pipe.fd, READ)
+        except OSError:
+            return False
+        pipe.is_busy = False
+        return True
+
     def forget(self, pipe: "_Pipe") -> None:
         del self._pipes[pipe.fd]
         if pipe.is_busy:
-            self._busy.remove(pipe)
+            self._visits.remove(pipe)
         else:
             self._epoll.unregister(pipe.fd)
 
     def _take_turn(self, mask: int) -> None:
         now = time.monotonic()
-        left, end = _TURN_BYTES, now + _TURN_SECONDS
+        left, end = TURN_BYTES, now + TURN_SECONDS
         while left > 0 and now < end and (ready := self._epoll.poll(0, 1)):
             pipe = self._pipes[ready[0][0]]
             count = pipe.take()
-            if pipe.fd >= 0 and (count >= _MUCH or now - pipe.taken < _REST):
+            if pipe.fd >= 0 and (count >= _MUCH or now - pipe.taken < REST):
                 self._make_busy(pipe, now)
             pipe.taken = now
-            left -= max(_LEAST_COST, count)
+            left -= max(LEAST_COST, count)
             now = time.monotonic()
 
     def _make_busy(self, pipe: "_Pipe", now: float) -> None:
         self._epoll.unregister(pipe.fd)
-        pipe.widen()
         pipe.is_busy = True
-        if not self._busy:
-            self._visit_due = now + _REST
-        self._busy.append(pipe)
-
-    def _make_quiet(self, pipe: "_Pipe") -> None:
-        try:
-            self._epoll.register(pipe.fd, READ)
-        except OSError:  # no watch left for it now: it goes on being visited
-            return
-        self._busy.remove(pipe)
-        pipe.is_busy = False
-
-    def _visit(self, now: float) -> None:
-        """Read each until it has given what it had, as far as the turn allows; those that come too late are the first
-        of the next one."""
-        left, end = _TURN_BYTES, now + _TURN_SECONDS
-        self._visit_due = now + _REST
-        for pipe in list(self._busy):
-            count = total = pipe.take()
-            while count == self.chunk and left > total:
-                count = pipe.take()
-                total += count
-            left -= max(_LEAST_COST, total)
-            if total >= self.chunk:
-                self._visit_due = now
-            if total == 0 and pipe.fd >= 0:
-                self._make_quiet(pipe)
-            elif pipe.fd >= 0:
-                self._busy.rotate(-1)
-            if left <= 0 or time.monotonic() > end:
-                self._visit_due = now
-                return
+        pipe.width = fcntl.fcntl(pipe.fd, fcntl.F_GETPIPE_SZ)
+        self._visits.add(pipe, now)
 
     def _output(
         self, place: str, inherited: int, opened: dict[str, int], life: int, worker: str, program: Program
@@ -279,39 +248,43 @@ class Outputs:
 
 
 class _Pipe:
-    """What comes from a life for one place. Owns the read end; `fd` is -1 once that is closed. `taken` is when it was
-    read last because it was ready, in seconds of the monotonic clock.
+    """What comes from a life for one place. Owns the read end; `fd` is -1 once that is closed. `taken` is when it last
+    gave something, in seconds of the monotonic clock, and `width` how many bytes it holds, once it is busy.
     """
 
     __slots__ = (
-        "_is_wide", "_outputs", "_partial", "_tail", "fd", "is_busy", "life", "listener", "log", "taken", "worker",
+        "_outputs", "_partial", "_tail", "fd", "is_busy", "life", "listener", "log", "taken", "width", "worker",
     )  # fmt: skip
 
     def __init__(self, outputs: Outputs, fd: int, log: Log, worker: str, life: int) -> None:
         self._outputs = outputs
         self._partial = b""
         self._tail = b""
-        self._is_wide = False
         self.is_busy = False
         self.taken = 0.0
+        self.width = 0
         self.listener: Listener | None = None
         self.fd = fd
         self.log = log
         self.worker = worker
         self.life = life
 
+    @property
+    def chunk(self) -> int:
+        """Bytes that are read at a time."""
+        return self._outputs.chunk if self.listener is None else _CHUNK_WITH_READY_LINE
+
     def take(self) -> int:
         """One read, and the lines it completes are written. The bytes read: 0 when the pipe is empty or at its end."""
-        listener = self.listener
         try:
-            data = os.read(self.fd, self._outputs.chunk if listener is None else _CHUNK_WITH_READY_LINE)
+            data = os.read(self.fd, self.chunk)
         except BlockingIOError:
             return 0
         if not data:
             self.close()
             return 0
-        if listener is not None:
-            listener(data)
+        if self.listener is not None:
+            self.listener(data)
         self._tail = (self._tail + data)[-_TAIL_BYTES:] if len(data) < _TAIL_BYTES else data[-_TAIL_BYTES:]
         end = data.rfind(b"\n") + 1
         if end:
@@ -324,12 +297,15 @@ class _Pipe:
             self._partial = b""
         return len(data)
 
-    def widen(self) -> None:
+    def widen(self, width: int) -> None:
         """Not always allowed: an ordinary user may have so much in all pipes together."""
-        if not self._is_wide:
-            self._is_wide = True
+        if width > self.width:
             with contextlib.suppress(OSError):
-                fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, _WIDE)
+                self.width = fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, width)
+
+    def watch(self) -> bool:
+        """It has fallen silent. False when it cannot be watched now."""
+        return self._outputs.watch(self)
 
     def drain(self) -> None:
         """Read what is in the pipe now, and not what is written meanwhile."""

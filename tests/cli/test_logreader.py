@@ -34,6 +34,7 @@ class Book:
     def append(self, data: bytes, seconds: float | None = None) -> None:
         """Now, or so many seconds after 1970."""
         self._files.append(self._log, data, seconds or NOW)
+        self._files.write_marks()
         if seconds is not None:
             os.utime(self.path, (seconds, seconds))
 

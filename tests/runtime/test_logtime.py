@@ -1,6 +1,7 @@
 """Stamps and marks: when the lines of a log were written."""
 
 import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,9 +65,10 @@ class Book:
         self.marks = marks_path(str(folder), "a")
 
     def append(self, *seconds: float) -> None:
-        """A line at each of these times after noon."""
+        """A line at each of these times after noon; the marks are written."""
         for second in seconds:
             self.files.append(self.log, b"line\n", NOON + second)
+            self.files.write_marks()
 
     def marked(self, name: str = "a.log") -> list[tuple[int, int]]:
         """Seconds after noon, and offset."""
@@ -98,6 +100,7 @@ def test_log_of_several_workers_has_the_marks_of_all(book: Book) -> None:
     other = Log(book.log.path, book.log.settings, "b")
     book.append(0, 20)
     book.files.append(other, b"line\n", NOON + 10)
+    book.files.write_marks()
     marks = marks_of([book.marks, marks_path(str(book.folder), "b")], os.stat(book.log.path))
     assert [round(mark.seconds - NOON) for mark in marks] == [0, 10, 20]
 
@@ -126,6 +129,33 @@ def test_file_of_marks_forgets_the_older_half_and_stays_small(tmp_path: Path) ->
     assert len(numbers) >= 2000
     assert numbers == list(range(8000 - len(numbers), 8000))
     assert os.listdir(os.path.dirname(path)) == ["a"]
+
+
+def test_while_there_is_something_more_urgent_marks_wait_for_a_second_at_most(book: Book) -> None:
+    book.files.append(book.log, b"line\n", time.time())
+    book.files.write_marks(is_busy=True)
+    assert book.marked() == []
+    assert book.files.has_marks()
+
+
+def test_marks_that_have_waited_for_a_second_are_written_in_spite_of_all(book: Book) -> None:
+    book.files.append(book.log, b"line\n", time.time() - 2)
+    book.files.write_marks(is_busy=True)
+    assert not book.files.has_marks()
+
+
+def test_mark_that_could_not_be_written_is_made_up_for_by_the_next_write(book: Book) -> None:
+    Path(book.marks).mkdir(parents=True)
+    book.append(0)
+    Path(book.marks).rmdir()
+    book.append(1, 2)
+    assert book.marked() == [(1, 5)]
+
+
+def test_what_still_waits_is_written_when_the_files_are_closed(book: Book) -> None:
+    book.files.append(book.log, b"line\n", NOON)
+    book.files.close()
+    assert book.marked() == [(0, 0)]
 
 
 def test_marks_that_cannot_be_written_harm_nobody(book: Book) -> None:

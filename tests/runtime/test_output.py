@@ -19,6 +19,7 @@ from procsup.runtime.logfile import LogFiles
 from procsup.runtime.loop import Loop
 from procsup.runtime.output import Outputs
 from procsup.runtime.spawn import SpawnFailure, Stdio
+from procsup.runtime.visits import TURN_BYTES
 from tests.kit.fixtures import Supervise
 from tests.kit.trees import AT_THE_GATE, sh, supervisor, tree, waits_for, worker, workers
 from tests.kit.wait import let_pass, wait_until
@@ -320,7 +321,7 @@ def test_one_turn_of_the_loop_reads_a_bounded_amount(loop: Loop, tmp_path: Path)
     loop.turn(0)
 
     written = sum(path.stat().st_size for path in tmp_path.glob("w*.log"))
-    assert 0 < written <= 4 * 65536
+    assert 0 < written <= TURN_BYTES
     for pipe in pipes:
         outputs.release(pipe)
     outputs.close()
@@ -343,7 +344,7 @@ def test_one_visit_to_busy_pipes_reads_a_bounded_amount(loop: Loop, tmp_path: Pa
     outputs.poll(due)
 
     written = sum(path.stat().st_size for path in tmp_path.glob("w*.log")) - before
-    assert 0 < written <= 4 * 65536
+    assert 0 < written <= TURN_BYTES
     for pipe in pipes:
         outputs.release(pipe)
     outputs.close()
