@@ -74,6 +74,7 @@ class LogFiles:
         """By path; the one used last is the last."""
         self._marks: deque[tuple[Log, Mark]] = deque()
         """To be written, the oldest first."""
+        self._freeing: threading.Thread | None = None
 
     def append(self, log: Log, data: bytes, now: float) -> None:
         """Append lines at the time `now` (seconds since 1970). The last one may be without its end: what is appended
@@ -83,8 +84,8 @@ class LogFiles:
             NotWritten: the log holds the beginning of `data`, or nothing of it.
         """
         rest = data
-        try:
-            while rest:
+        while rest:
+            try:
                 fd, status = self._file(log.path)
                 is_regular = stat.S_ISREG(status.st_mode)
                 if not is_regular:
@@ -101,8 +102,9 @@ class LogFiles:
                 rest = rest[count:]
                 if rest and is_regular:
                     self._rotate(log, status)
-        except OSError as error:
-            raise NotWritten(len(rest), error.errno or 0) from None
+            except OSError as error:
+                if not self._has_freed():
+                    raise NotWritten(len(rest), error.errno or 0) from None
 
     def append_ended(self, log: Log, before: bytes, lines: memoryview, now: float) -> bool:
         """Append both, which end a line, by one writev(2), if that is all there is to do. False: nothing is."""
@@ -192,7 +194,25 @@ class LogFiles:
             _rename(log.path, log.settings.backups)
         self._close(log.path)
         if doomed >= 0:
-            _close_aside(doomed)
+            self._close_aside(doomed)
+
+    def _close_aside(self, fd: int) -> None:
+        """Whoever closes the last descriptor of a removed file frees all of it."""
+        self._has_freed()
+        self._freeing = threading.Thread(target=os.close, args=(fd,), daemon=True)
+        try:
+            self._freeing.start()
+        except RuntimeError:  # there can be no more threads
+            self._freeing = None
+            os.close(fd)
+
+    def _has_freed(self) -> bool:
+        """What is still being freed may be what is missing: wait for it. False when there is nothing."""
+        if self._freeing is None:
+            return False
+        self._freeing.join()
+        self._freeing = None
+        return True
 
     def _close(self, path: str) -> None:
         os.close(self._open.pop(path))
@@ -250,14 +270,6 @@ def _doomed(log: Log) -> int:
         return fd
     os.close(fd)
     return -1
-
-
-def _close_aside(fd: int) -> None:
-    """Whoever closes the last descriptor of a removed file frees all of it."""
-    try:
-        threading.Thread(target=os.close, args=(fd,), daemon=True).start()
-    except RuntimeError:  # there can be no more threads
-        os.close(fd)
 
 
 def _is_at(path: str, status: os.stat_result) -> bool:

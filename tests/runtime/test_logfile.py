@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from procsup.runtime import logfile
 from procsup.runtime.failure import CannotRun
 from procsup.runtime.logfile import Log, LogFiles, NotWritten, open_log
 from tests.kit.disks import files_no_larger_than, read_only, small_disk
+from tests.kit.wait import wait_until
 
 NOW = 1_772_334_764.12
 
@@ -43,6 +45,18 @@ def writer(tmp_path: Path) -> Writer:
     return Writer(tmp_path)
 
 
+@pytest.fixture
+def large(tmp_path: Path) -> Writer:
+    """Its files are large enough to be freed by a thread; there is one old file."""
+    return Writer(tmp_path, 5_000_000, 1)
+
+
+def fill(writer: Writer, count: int) -> None:
+    """So many of the large files."""
+    for _ in range(count):
+        writer.append(b"x" * 4_999_999 + b"\n")
+
+
 # Lines and files
 
 
@@ -70,6 +84,36 @@ def test_without_old_files_there_is_one_that_begins_anew(tmp_path: Path) -> None
     writer = Writer(tmp_path, backups=0)
     writer.append(*(b"%d" % number * 59 + b"\n" for number in range(3)))
     assert writer.parts() == [b"2" * 59 + b"\n"]
+
+
+def test_large_old_file_is_gone_without_a_trace(large: Writer) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    fill(large, 3)
+    assert [path.name for path in large.paths()] == ["a.log", "a.log.1"]
+    wait_until(lambda: threading.active_count() == 1, "the old file to be freed")
+    assert len(set(os.listdir("/proc/self/fd")) - before) == 1
+    large.files.close()
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_who_reads_a_large_old_file_reads_it_to_its_end(large: Writer) -> None:
+    fill(large, 2)
+    with open(large.paths()[1], "rb") as file:
+        fill(large, 2)
+        assert len(file.read()) == 5_000_000
+
+
+def test_where_there_can_be_no_more_threads_a_large_old_file_is_freed_at_once(
+    large: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    fill(large, 2)
+    before = set(os.listdir("/proc/self/fd"))
+    fill(large, 3)
+    assert set(os.listdir("/proc/self/fd")) == before
 
 
 def test_file_may_be_exactly_full(writer: Writer) -> None:
@@ -310,6 +354,14 @@ def test_full_disk_takes_whole_lines_and_goes_on_once_it_has_room(tmp_path: Path
         ballast.unlink()
         writer.append(b"end\n")
         assert writer.parts() == [held + b"end\n"]
+        writer.files.close()
+
+
+def test_disk_that_holds_just_the_files_of_a_log_loses_nothing(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 10_100_000) as disk:
+        writer = Writer(disk, 5_000_000, 1)
+        fill(writer, 12)
+        assert [len(part) for part in writer.parts()] == [5_000_000, 5_000_000]
         writer.files.close()
 
 
