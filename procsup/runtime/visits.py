@@ -14,7 +14,7 @@ import time
 from collections import deque
 from typing import Protocol
 
-TURN_BYTES = 8 * 65536
+TURN_BYTES = 16 * 65536
 """That may be read before others have their turn."""
 
 TURN_SECONDS = 0.002
@@ -37,8 +37,8 @@ _RUSH = 131072
 _RUSH_LASTS = 0.01
 """Seconds until there is a rest again, and a look at how much comes."""
 
-_BURST = 1.0
-"""Seconds."""
+_BURST = 0.25
+"""Seconds: who goes on for longer has filled a log of the usual size, with all its old files."""
 
 _WIDE = 1024 * 1024
 """Bytes of a pipe that is the only one: as many as an ordinary user may have (pipe-max-size, pipe(7)). The more there
