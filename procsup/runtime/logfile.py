@@ -35,6 +35,9 @@ _MARKS_SECONDS = 0.001
 _MARK_WAITS = 1.0
 """Seconds at most, while there is something more urgent."""
 
+_MOST_MARKS = 1000
+"""That wait."""
+
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 """Not blocking, and no terminal of ours, in case somebody put a FIFO or a terminal there."""
 
@@ -181,6 +184,8 @@ class LogFiles:
         if is_due and self._state_dir is not None and not log.settings.timestamps:
             self._marks.append((log, Mark(status.st_dev, status.st_ino, now, status.st_size)))
             log.marked = now
+            if len(self._marks) > _MOST_MARKS:
+                self._write_mark()
 
     def _write_mark(self) -> None:
         """The next write makes another one if this one cannot be written."""
@@ -190,8 +195,13 @@ class LogFiles:
 
     def _rotate(self, log: Log, status: os.stat_result) -> None:
         doomed = _doomed(log)
-        if _is_at(log.path, status):
-            _rename(log.path, log.settings.backups)
+        try:
+            if _is_at(log.path, status):
+                _rename(log.path, log.settings.backups)
+        except OSError:
+            if doomed >= 0:
+                os.close(doomed)
+            raise
         self._close(log.path)
         if doomed >= 0:
             self._close_aside(doomed)

@@ -1,5 +1,6 @@
 """Log files: whole lines, in order, in files of bounded size, whatever is appended and whatever fails."""
 
+import errno
 import os
 import tempfile
 import threading
@@ -113,6 +114,25 @@ def test_where_there_can_be_no_more_threads_a_large_old_file_is_freed_at_once(
     fill(large, 2)
     before = set(os.listdir("/proc/self/fd"))
     fill(large, 3)
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_large_old_file_that_cannot_be_replaced_is_tried_once_for_each_write(
+    large: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def refuse(path: str, backups: int) -> None:
+        tried.append(path)
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    fill(large, 2)
+    before = set(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(logfile, "_rename", refuse)
+    for _ in range(2):
+        with pytest.raises(NotWritten):
+            large.append(b"one more\n")
+    assert len(tried) == 2
     assert set(os.listdir("/proc/self/fd")) == before
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from procsup.core.spec import LogSettings
+from procsup.runtime import logfile
 from procsup.runtime.logfile import Log, LogFiles
 from procsup.runtime.logtime import Mark, add_mark, marks_of, marks_path, stamp, stamp_of, stamped
 
@@ -142,6 +143,15 @@ def test_marks_that_have_waited_for_a_second_are_written_in_spite_of_all(book: B
     book.files.append(book.log, b"line\n", time.time() - 2)
     book.files.write_marks(is_busy=True)
     assert not book.files.has_marks()
+
+
+def test_only_so_many_marks_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logfile, "_MOST_MARKS", 2)
+    book = Book(tmp_path)
+    for second in (0, 11, 22, 33):
+        book.files.append(book.log, b"line\n", NOON + second)
+    assert book.marked() == [(0, 0), (11, 5)]
+    book.files.close()
 
 
 def test_mark_that_could_not_be_written_is_made_up_for_by_the_next_write(book: Book) -> None:
