@@ -28,7 +28,7 @@ from procsup.core.spec import Program, Restart, SupervisorSpec, WorkerSpec
 from procsup.runtime.control import Client
 from procsup.runtime.failure import complain
 from procsup.runtime.journal import Journal
-from procsup.runtime.names import Names
+from procsup.runtime.names import Names, name_of
 from procsup.runtime.places import Places
 from procsup.runtime.queries import Queries
 from procsup.runtime.reloading import Reading, keep_logs
@@ -155,8 +155,8 @@ class Api:
             self._end_reload(self._reloads.pop(reply.ref), reply.error)
             return
         waiting, path = self._waiting.pop(reply.ref)
-        if self._new_names.get(_name(path)) == (reply.ref, path):
-            del self._new_names[_name(path)]
+        if self._new_names.get(name_of(path)) == (reply.ref, path):
+            del self._new_names[name_of(path)]
         waiting.refs.discard(reply.ref)
         if reply.error is not None:
             waiting.failures[path] = reply.error
@@ -311,9 +311,9 @@ class Api:
         if error is Refusal.NOPROC and "/" not in path:
             error = Refusal.ROOT
         if isinstance(error, Refusal):
-            why = f"cannot {verb} {_name(path)}: {_REFUSALS[error]}"
+            why = f"cannot {verb} {name_of(path)}: {_REFUSALS[error]}"
             return _failed(path, _KINDS.get(error, "refused"), why, error.value)
-        return _failed(path, "failed", f"cannot {verb} {_name(path)}: {error}", str(error))
+        return _failed(path, "failed", f"cannot {verb} {name_of(path)}: {error}", str(error))
 
     def _success(self, path: str) -> Outcome:
         child = self._node.child(path)
@@ -404,7 +404,7 @@ class Api:
         child = self._node.child(path)
         reason = child.last_exit if child is not None and child.state in (State.DOWN, State.RESTARTING) else None
         if isinstance(reason, StartFailure | GaveUp):
-            return _failed(path, "failed", f"cannot start {_name(path)}: {reason}", str(reason))
+            return _failed(path, "failed", f"cannot start {name_of(path)}: {reason}", str(reason))
         return self._success(path)
 
     def _shutdown(self, client: Client, request: RequestId, wait: bool) -> JSON:
@@ -470,10 +470,6 @@ def _tell_worker(call: core.Call, tell: Tell, refuse: Refuse, results: list[Outc
         tell({"name": call.spec.name, "pid": result["pid"]})
     else:
         tell(True)
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
 
 
 def _is_for_the_kernel(word: str) -> bool:

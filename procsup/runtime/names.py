@@ -1,4 +1,4 @@
-"""Names of children, as people give them: a name, a path or a glob."""
+"""Names of children: in their paths, and as people give them, a name, a path or a glob."""
 
 import fnmatch
 from collections.abc import Iterable, Iterator
@@ -15,6 +15,11 @@ _MOST_GLOBS = 100
 """Of one call: each is held against the whole tree."""
 
 
+def name_of(path: str) -> str:
+    """Of the child there."""
+    return path.rpartition("/")[2]
+
+
 class Names:
     """Finds children of the node. An exact name is found in O(1), a glob in O(tree)."""
 
@@ -27,7 +32,7 @@ class Names:
         Raises:
             Failure: no_such_name.
         """
-        child = self._node.child(name) or self._node.named(name.rpartition("/")[2])
+        child = self._node.child(name) or self._node.named(name_of(name))
         if child is not None and not f"/{child.path}".endswith(f"/{name}"):
             child = None
         if child is None:
@@ -87,4 +92,4 @@ def _above(path: str) -> Iterator[str]:
 
 
 def _fits(path: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(path.rpartition("/")[2], pattern) or fnmatch.fnmatchcase(path, pattern)
+    return fnmatch.fnmatchcase(name_of(path), pattern) or fnmatch.fnmatchcase(path, pattern)

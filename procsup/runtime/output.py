@@ -26,6 +26,7 @@ from procsup.runtime import journald
 from procsup.runtime.logfile import Log, LogFiles
 from procsup.runtime.logs import Logs, OnLost
 from procsup.runtime.loop import READ, Loop
+from procsup.runtime.names import name_of
 from procsup.runtime.spawn import SpawnFailure, Stdio
 from procsup.runtime.visits import LEAST_COST, REST, TURN_BYTES, TURN_SECONDS, Visits
 
@@ -220,13 +221,13 @@ class Outputs:
             case "journal":
                 if place not in opened:
                     with _stage("journal"):
-                        opened[place] = journald.connect(_name(worker))
+                        opened[place] = journald.connect(name_of(worker))
                 return opened[place]
             case "log":
-                place = os.path.join(self._log_dir, f"{_name(worker)}.log")
+                place = os.path.join(self._log_dir, f"{name_of(worker)}.log")
         if place not in opened:
             with _stage("pipe"):
-                opened[place] = self._open_pipe(life, worker, Log(place, program.log, _name(worker)))
+                opened[place] = self._open_pipe(life, worker, Log(place, program.log, name_of(worker)))
         return opened[place]
 
     def _open_pipe(self, life: int, worker: str, log: Log) -> int:
@@ -331,10 +332,6 @@ class _Pipe:
             self._outputs.forget(self)
             os.close(self.fd)
             self.fd = -1
-
-
-def _name(worker: str) -> str:
-    return worker.rpartition("/")[2]
 
 
 def _input(place: str, opened: dict[str, int]) -> int:

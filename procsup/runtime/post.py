@@ -21,6 +21,7 @@ from procsup.core.messages import Answer, Down, Exit, Message, Shutdown
 from procsup.core.requests import Demonitor, Link, Monitor, Request, TrapExits, Unlink
 from procsup.runtime.channels import Channels, OnComplaint
 from procsup.runtime.loop import Loop
+from procsup.runtime.names import name_of
 from procsup.runtime.procfs import is_trusted
 from procsup.runtime.tasks import Tasks
 from procsup.wire.decode import JSON
@@ -106,7 +107,7 @@ class Post:
             self._refuse(life, message, "no_channel", f"{to!r} has no mailbox")
         else:
             try:
-                line = encode({"type": "message", "from": _name(worker), "body": message["body"]})
+                line = encode({"type": "message", "from": name_of(worker), "body": message["body"]})
             except (ValueError, RecursionError) as error:  # NaN, half a surrogate pair, a long name
                 self.channels.complain(life, f"cannot pass on the message to {to!r}: {error}")
                 self._refuse(life, message, "bad_message", str(error))
@@ -123,7 +124,7 @@ class Post:
             self.channels.complain(life, f"cannot note the task {name[:_LONGEST]!r}: {pid!r:.60} is no pid")
 
     def _call(self, life: int, worker: str, message: Json) -> None:
-        child = self._reach(_name(worker))
+        child = self._reach(name_of(worker))
         if child is None or child.life != life:  # these were its last words, or another one has its name
             self._refuse(life, message, "not_permitted", "it does not run under its name (any more)")
             return
@@ -175,14 +176,10 @@ def _is_trusted(child: Child) -> bool:
         return False
 
 
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
 @functools.lru_cache(1024)
 def _beginning(worker: str) -> str:
     """Of a message from the worker of this path, up to its body."""
-    return encode({"type": "message", "from": _name(worker), "body": 0}).decode().removesuffix("0}\n")
+    return encode({"type": "message", "from": name_of(worker), "body": 0}).decode().removesuffix("0}\n")
 
 
 def _request(message: Json) -> Request:

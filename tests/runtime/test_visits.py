@@ -1,7 +1,6 @@
 """Visits to pipes that have much to carry: how much is read, when, and of whom; in virtual time."""
 
 import time
-from collections import deque
 from collections.abc import Callable
 
 import pytest
@@ -51,7 +50,6 @@ class Scene:
     def __init__(self, *pipes: Pipe) -> None:
         self.now = NOON
         self.visits = Visits()
-        self.rounds: deque[float] = deque()
         self.pipes = pipes
         for pipe in pipes:
             self.visits.add(pipe, self.now)
