@@ -105,7 +105,10 @@ def test_environment_of_the_spec_wins_over_that_of_the_user(start: Start, tmp_pa
 
 @needs_root
 def test_worker_that_inherits_nothing_is_told_who_it_is_nevertheless(start: Start) -> None:
-    assert of_user(start(user="ann", inherit_env=False).row("a")["pid"]) == OF_ANN
+    daemon = start(user="ann", inherit_env=False)
+
+    assert of_user(daemon.row("a")["pid"]) == OF_ANN
+    daemon.stop()  # nobody else would find a worker that did not inherit the mark of the test
 
 
 @needs_root

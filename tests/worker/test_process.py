@@ -400,9 +400,9 @@ def test_siblings_and_cousins_can_monitor_each_other() -> None:
     assert isinstance(nephew, Pid)
     Process.spawn(watch, nephew)
     assert receive(timeout=DEADLINE) == "watching"
-    os.kill(nephew.number, signal.SIGALRM)
+    os.kill(nephew.number, signal.SIGUSR2)
 
-    assert next_message(Down).reason == "signal SIGALRM"
+    assert next_message(Down).reason == "signal SIGUSR2"
 
 
 def test_a_down_says_that_the_process_is_really_gone() -> None:
