@@ -3,6 +3,7 @@
 import json
 import select
 import socket
+import struct
 import time
 from collections import deque
 from typing import Any, Self
@@ -34,8 +35,10 @@ class Client:
     def __init__(self, path: str, patience: float = DEADLINE) -> None:
         self.patience = patience
         self.socket = socket.socket(socket.AF_UNIX)
+        # For a place in the queue of the listener, unix(7); with a timeout of Python's a full one is an error at once.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(patience) + 1, 0))
         try:
-            self.socket.connect(path)  # before the timeout is set: with one, a full queue of the listener is an error
+            self.socket.connect(path)
         except OSError:
             self.socket.close()
             raise
