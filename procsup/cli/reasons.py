@@ -58,6 +58,8 @@ def reason_in_words(reason: str) -> str:
             return "it shut itself down"
         case ["start_failed", "spawner", "ECANCELED"]:
             return "it was told to stop before its program was executed"
+        case ["start_failed", "guardian", _]:
+            return "the guardian has died, and nothing is started any more"
         case ["start_failed", ("import" | "preload") as stage, number]:
             what = "no such module or function" if number == "ENOENT" else "an exception was raised"
             return f"{_WHAT_FAILED[stage]}: {what}; the traceback is in its log"

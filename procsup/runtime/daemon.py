@@ -10,6 +10,7 @@ Laws: no OSError leaves the runtime; it becomes an event or a CannotRun. A bug o
 its story; a bug of the core, which cannot be asked any more, ends every worker directly.
 """
 
+import errno
 import faulthandler
 import functools
 import gc
@@ -212,7 +213,7 @@ class Daemon:
         return _BUG if self._has_bug else self._end.status
 
     def close(self) -> None:
-        if self._is_orphan or os.getppid() != self._link.guardian:
+        if not self._link.is_guarded():  # nobody sweeps after us
             kill_marked(self._mark)
         self._tidy()
         self._probes.close()
@@ -368,6 +369,9 @@ class Daemon:
 
     def spawn(self, action: Spawn, speaker: str) -> None:
         """Its output is that of the worker with the path `speaker`."""
+        if self._is_orphan:  # what is left of the life before it may be out of sight
+            self._has_spawned(action, 0, "guardian", errno.ESRCH)
+            return
         try:
             stdio = self._equip(action, speaker)
         except SpawnFailure as failure:
@@ -483,7 +487,7 @@ class Daemon:
             self._lose_guardian()
 
     def _lose_guardian(self) -> None:
-        """Nobody would end what is left if we died now: end the tree at once."""
+        """Nobody would end what is left if we died now: end the tree at once, and start nothing more."""
         if not self._is_orphan:
             self._is_orphan = True
             complain("the guardian has died, so the tree is being stopped")

@@ -52,6 +52,10 @@ class Link:
     def fileno(self) -> int:
         return self._end.fileno()
 
+    def is_guarded(self) -> bool:
+        """Whether the guardian is there and has not begun to end."""
+        return os.getppid() == self.guardian and not procfs.is_ending(self.guardian)
+
     def share(self, fds: Sequence[int]) -> None:
         """The guardian holds these open too, to its end."""
         self._send(_HOLD, fds)

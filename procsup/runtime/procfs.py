@@ -20,6 +20,7 @@ _SURELY_WHOLE = 4000
 """Bytes: of a longer list one reading may give a part, as the kernel fills one page at a time."""
 
 _DEAD = (b"Z", b"X")
+_PF_EXITING = 0x4
 _PF_FORKNOEXEC = 0x40
 """include/linux/sched.h, since Linux 2.6"""
 _NOT_THERE = (FileNotFoundError, ProcessLookupError, PermissionError)
@@ -58,7 +59,13 @@ def has_executed(pid: int) -> bool:
         text = _read(f"/proc/{pid}/stat")
     except OSError:
         return True
-    return not text or not int(text[text.rindex(b")") + 2 :].split(b" ", 7)[6]) & _PF_FORKNOEXEC
+    return not text or not _flags(text) & _PF_FORKNOEXEC
+
+
+def is_ending(pid: int) -> bool:
+    """Whether it has begun to end, or is gone: no orphans come to it any more. True when that cannot be known."""
+    text = _read(f"/proc/{pid}/stat")
+    return not text or bool(_flags(text) & _PF_EXITING)
 
 
 def is_still_alive(stat: Stat) -> bool:
@@ -97,7 +104,7 @@ def children_without_a_list(pid: int) -> list[int]:
 
 
 class ChildList:
-    """The kernel's list of the children of a process of one thread. Owns its descriptor.
+    """The kernel's list of the children of a process of one thread. Owns two descriptors.
 
     Who becomes a child is put at its end. While somebody is taken off it a reading may leave out another: the kernel
     tells one child at a time, and finds its place again by counting. So it is read until two readings agree.
@@ -108,6 +115,19 @@ class ChildList:
         OSError: there is no such process, or the kernel keeps no such lists.
         """
         self._fd = os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._parent = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            os.close(self._fd)
+            raise
+
+    def is_parent_ending(self) -> bool:
+        """As `is_ending`. The orphans that it has stay with it until it is a zombie."""
+        try:
+            text = os.pread(self._parent, 1024, 0)
+        except ProcessLookupError:
+            return True
+        return bool(_flags(text) & _PF_EXITING)
 
     def read(self) -> bytes:
         """Their pids, with a space after each; zombies included. Who went meanwhile may still be there, and some may be
@@ -127,6 +147,7 @@ class ChildList:
 
     def close(self) -> None:
         os.close(self._fd)
+        os.close(self._parent)
 
     def _read_once(self) -> bytes:
         text = os.pread(self._fd, 65536, 0)
@@ -189,6 +210,10 @@ def has_program(pid: int) -> bool:
     except _NOT_THERE as error:
         return isinstance(error, PermissionError)
     return True
+
+
+def _flags(stat: bytes) -> int:
+    return int(stat[stat.rindex(b")") + 2 :].split(b" ", 7)[6])
 
 
 def _stat_fields(pid: int) -> list[bytes]:

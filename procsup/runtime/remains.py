@@ -17,8 +17,11 @@ would be killed for it. Hence:
     3. A worker whose orphans have all ended has none only if another look shows no new ones: theirs, who come to the
        guardian as they end.
     4. What is known of an orphan is known of its pid and start time.
+    5. A guardian that has begun to end gets no more orphans, though it is our parent still and keeps its list: until it
+       is gone nobody knows. After that nothing is started any more (daemon.py).
 """
 
+import errno
 import os
 import signal
 import time
@@ -158,6 +161,8 @@ class Orphans:
 
     def look(self) -> None:
         text = self._list.read()
+        if text and self._list.is_parent_ending():  # asked after the list was read
+            raise BlockingIOError(errno.EAGAIN, "the guardian is ending")
         now = time.monotonic()
         if text == self._text and not self._has_undecided and now < self._check_due:
             return

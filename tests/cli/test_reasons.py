@@ -15,6 +15,7 @@ from procsup.core.reason import (
     Linked,
     NotReady,
     Reason,
+    StartFailed,
 )
 
 SEGV = KilledBySignal("SIGSEGV", core=True)
@@ -47,6 +48,11 @@ SEGV = KilledBySignal("SIGSEGV", core=True)
 )
 def test_reason_with_a_link_names_who_ended_first(reason: Reason, words: str) -> None:
     assert reason_in_words(str(reason)) == words
+
+
+def test_start_after_the_death_of_the_guardian_is_no_failure_of_the_worker_s() -> None:
+    reason = StartFailed("guardian", "ESRCH")
+    assert reason_in_words(str(reason)) == "the guardian has died, and nothing is started any more"
 
 
 @given(some.lists(some.sampled_from(["linked", "not_ready", "exit", "1", "a", "", "timeout"]), max_size=9))

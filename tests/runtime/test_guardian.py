@@ -12,9 +12,10 @@ import pytest
 
 from procsup.runtime import procfs
 from tests.kit import processes
+from tests.kit.client import in_words
 from tests.kit.daemon import daemon_below
 from tests.kit.fixtures import Supervise
-from tests.kit.trees import STUBBORN, sh, supervisor, tree, worker
+from tests.kit.trees import AT_THE_GATE, STUBBORN, sh, supervisor, tree, worker
 from tests.kit.wait import wait_until
 from tests.runtime.guarded import INSIDE, NUMBERS_HEARD, Guarded, in_a_namespace
 from tests.runtime.test_chaos import zombies_of
@@ -135,6 +136,41 @@ def test_abrt_ends_a_daemon_that_hangs_and_whoever_is_left(supervise: Supervise,
     assert "Fatal Python error: Aborted" in daemon.told()
     assert "in turn" in daemon.told(), "where it was"
     assert daemon.remaining() == []
+
+
+@pytest.mark.parametrize("strategy", ["one_for_all", "rest_for_one"])
+def test_nothing_is_started_any_more_once_the_guardian_has_died(supervise: Supervise, strategy: str) -> None:
+    """Not even by a supervisor in the middle of a restart, who has yet to be told to stop: what is left of the lives
+    before may be out of sight.
+    """
+    daemon = supervise(
+        tree(
+            supervisor("root", ["all", "c"]),
+            supervisor("all", ["a", "b"], strategy=strategy),
+            worker("a", sh(f"{AT_THE_GATE}; exit 1")),
+            worker("b", STUBBORN, shutdown="100s"),
+            worker("c"),
+        )
+    )
+    stubborn = daemon.report_of("b")
+    events = daemon.events()
+    daemon.open_gate()
+    events.wait("stopping", "b")
+    pid = daemon.pid
+    os.kill(pid, signal.SIGSTOP)  # so that it learns of both at once
+    wait_until(lambda: processes.stat_of(pid).state == "T", "the daemon is stopped")
+    os.kill(stubborn.pid, signal.SIGKILL)
+    processes.wait_until_gone(stubborn)
+    daemon.send_signal(signal.SIGKILL)
+    daemon.wait()
+    os.kill(pid, signal.SIGCONT)
+
+    told = events.rest()
+
+    assert "start_failed a" in in_words(told)
+    assert "started a" not in in_words(told)
+    assert "the guardian has died, and nothing is started any more" in daemon.told()
+    wait_until(lambda: not daemon.everybody(), "nobody is left")
 
 
 ORPHANS = """

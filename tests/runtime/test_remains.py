@@ -187,6 +187,32 @@ say("killed")
         assert [guarded.line(), guarded.line()] == ["1", "killed"]
 
 
+def test_orphan_that_a_guardian_who_is_just_ending_does_not_get_is_not_taken_for_gone() -> None:
+    """It takes the guardian a while to end, as it has much memory to give back."""
+    work = """
+globals().pop("much")
+remains = Orphans(link.guardian, MARK)
+os.kill(link.guardian, signal.SIGKILL)
+for life in range(1000):
+    worker = worker_that(in_a_group_of_its_own, life=life)
+    remains.adopt(worker)
+    reap(worker)
+    try:
+        remains.look()
+        found = len(remains.beyond(worker))
+    except BlockingIOError:
+        found = None
+    if os.getppid() != link.guardian:
+        break
+    say(found)
+say("gone")
+"""
+    with Guarded(work, before=f"{PRELUDE}much = b'x' * 500_000_000") as guarded:
+        said = set(iter(guarded.line, "gone"))
+    assert said <= {"1", "None"}
+    assert "None" in said
+
+
 @in_a_namespace
 def test_pid_of_an_orphan_that_was_given_to_an_orphan_of_another_worker_is_that_ones() -> None:
     """Nobody looked while the first ended and the second came."""
