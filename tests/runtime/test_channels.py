@@ -18,6 +18,7 @@ from procsup.runtime.channels import MAX_UNREAD, Channels
 from procsup.runtime.loop import Loop
 from procsup.runtime.spawn import Spawner, Stdio
 from procsup.wire.messages import MAX_LINE
+from tests.kit.alone import alone
 from tests.kit.daemon import Daemon
 from tests.kit.fixtures import Supervise
 from tests.kit.trees import supervisor, tree, worker
@@ -311,7 +312,9 @@ def test_nobody_without_a_channel_is_told_anything(exchange: Exchange) -> None:
 # Seats
 
 
-def test_whoever_has_a_seat_gets_it_back(tmp_path: Path) -> None:
+@alone
+def test_whoever_has_a_seat_gets_it_back() -> None:
+    seats.occupy()
     readers = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
     before = seats_now()
     with seats.seated([(seats.MAILBOX, readers[0][0]), (seats.OUTBOX, readers[1][1])]):
@@ -321,9 +324,6 @@ def test_whoever_has_a_seat_gets_it_back(tmp_path: Path) -> None:
     for fd in (seats.MAILBOX, seats.OUTBOX):
         with contextlib.suppress(OSError):
             assert not os.get_inheritable(fd)
-    for pair in readers:
-        for fd in pair:
-            os.close(fd)
 
 
 def seats_now() -> list[int]:
@@ -337,8 +337,8 @@ def seats_now() -> list[int]:
     return found
 
 
+@alone
 def test_a_spawned_program_has_its_channel_in_the_seats_and_nothing_else() -> None:
-    before = set(os.listdir("/proc/self/fd"))
     spawner = Spawner(os.environ, b"PROCSUP_DAEMON=1:2")
     mailbox, mailbox_end = os.pipe2(os.O_CLOEXEC)
     outbox, outbox_end = os.pipe2(os.O_CLOEXEC)
@@ -350,9 +350,6 @@ def test_a_spawned_program_has_its_channel_in_the_seats_and_nothing_else() -> No
     with open(outbox, closefd=False) as stream:
         told = stream.read().split()
     os.waitpid(pid, 0)
-    for fd in set(os.listdir("/proc/self/fd")) - before:
-        with contextlib.suppress(OSError):
-            os.close(int(fd))
     assert told == ["0", "1", "2", "3", "4", "5", "hello", "3"]  # 5 is that of ls
 
 
