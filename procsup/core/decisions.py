@@ -30,8 +30,8 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """An operator stopped the child at which a restart had failed: these of its group were waiting for it. Void
-    for those who are not down any more.
+    """These were waiting for the child of their group at which a restart had failed. It will not be tried again, or
+    without them: an operator has stopped it, or a reload was here. Void for those who are not down any more.
     """
 
     order: int

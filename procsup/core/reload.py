@@ -310,6 +310,7 @@ def _give_up(renewal: Renewal, leaving: list[Child]) -> None:
         child.cause = cause
         supervisor.remove(child, "reloaded")
     there = [child for child in leaving if child.state is not State.DOWN]
+    _free_groups(supervisor, there, cause)
     supervisor.open(Agenda(Purpose.GIVE_UP, cause, renewal=renewal), doomed=there)
 
 
@@ -318,6 +319,8 @@ def _lay_out(renewal: Renewal) -> deque[Step]:
     supervisor = renewal.supervisor
     spec = supervisor.wanted
     changes = compare(supervisor, spec)
+    if spec.strategy is not supervisor.spec.strategy:
+        _free_groups(supervisor, supervisor.children.values(), renewal.reload.cause)
     supervisor.adopt_spec(spec)
     renewal.changed = changes.changed
     for child in list(changes.changed):
@@ -333,6 +336,13 @@ def _lay_out(renewal: Renewal) -> deque[Step]:
         return deque(Step((child,) if child in stop else (), (child,)) for child in alone)
     stop_in_order = tuple(child for child in supervisor.children.values() if child in stop)
     return deque([Step(stop_in_order, tuple(child for child in supervisor.children.values() if child in start))])
+
+
+def _free_groups(supervisor: "Supervisor", children: Iterable[Child], cause: int) -> None:
+    """A restart that is about to be tried again will not be, or not with all of its group."""
+    for child in children:
+        if child.state is State.RESTARTING:
+            supervisor.free_group(child, cause)
 
 
 def _added(renewal: Renewal, spec: ChildSpec) -> Child:

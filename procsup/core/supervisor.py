@@ -255,7 +255,9 @@ class Supervisor:
                     self._restart(again, cause)
             case Rest(children=rest, cause=cause):
                 down = [child for child in rest if child.state is State.DOWN and self.children.get(child.name) is child]
-                self.open(Agenda(Purpose.RESTART, cause, start=_startable(down)))
+                one_by_one = self.spec.strategy is Strategy.ONE_FOR_ONE
+                for some in [[child] for child in down] if one_by_one else [down]:
+                    self.open(Agenda(Purpose.RESTART, cause, start=_startable(some)))
 
     def _decide_exit(self, child: Child, reason: Reason, cause: int | None) -> None:
         """As do_restart/3."""
@@ -297,10 +299,14 @@ class Supervisor:
         self.open(Agenda(Purpose.RESTART, cause, start=_startable(group)), doomed=group)
 
     def abandon_retry(self, child: Child, cause: int | None) -> None:
-        """An operator stops a child that is RESTARTING: its group must not wait for it."""
+        """An operator stops a child that is RESTARTING."""
+        self.free_group(child, cause)
+        self.bury(child)
+
+    def free_group(self, child: Child, cause: int | None) -> None:
+        """Those that are to be started with a child that is RESTARTING must not wait for it any more."""
         group = affected(self.spec.strategy, self.children, child)
         rest = tuple(other for other in group if other.state is State.DOWN and not other.held)
-        self.bury(child)
         self.decisions.append(Rest(self._arrival(), rest, cause))
         self._decide_soon()
 

@@ -398,9 +398,12 @@ class Invariants:
         self._counted.add(cause.seq)
 
     def _was_restart(self, failed: Record) -> bool:
-        """Not the start that an operator, a call or the boot of the supervisor asked for."""
+        """Not the start that an operator, a call or the boot of the supervisor asked for. A hold or a reload may free
+        those who wait for a restart of another.
+        """
         starting = self._starting[failed.path]
-        return starting.cause is not None and self._records[starting.cause - 1].event in ("restarting", "held")
+        event = None if starting.cause is None else self._records[starting.cause - 1].event
+        return event in ("restarting", "held", "reloaded")
 
     def _is_terminating(self, call: Call) -> bool:
         return isinstance(call, Start | Restart) and call.path in self._terminating

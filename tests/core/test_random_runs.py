@@ -84,7 +84,7 @@ def test_same_events_give_the_same_actions(run: Run) -> None:
     assert repr(actions) == repr(world.actions)
 
 
-@given(runs(COMMANDS))
+@given(runs(COMMANDS, RELOADS))
 def test_every_permanent_child_of_a_running_supervisor_runs_unless_an_operator_is_why_not(run: Run) -> None:
     """He holds it, or his own try to start it failed."""
     world = play(run)

@@ -10,7 +10,7 @@ from procsup.core.readiness import Notify
 from procsup.core.reload import Fate, plan
 from procsup.core.spec import Bonds, LogSettings, SupervisorSpec, WorkerSpec
 from tests.core.trees import BY_STRATEGY, OTHER_PROGRAM, PROGRAM, one_for_all, one_for_one, rest_for_one, worker
-from tests.core.world import BOOTED, FAILS, GOOD, NORMAL, SLOW, STUBBORN, Outcome, World
+from tests.core.world import BOOTED, FAILS, GOOD, HANGS, NORMAL, SLOW, STUBBORN, Outcome, World
 
 
 def changed(name: str, restart: str = "permanent") -> WorkerSpec:
@@ -269,6 +269,49 @@ def test_child_made_temporary_while_its_group_restarts_goes_with_its_stop() -> N
         "start a",
     ]
     assert world.up() == ["a"]
+
+
+def reload_while_a_restart_fails(before: SupervisorSpec, after: SupervisorSpec) -> World:
+    """The last of the group has crashed, and the start of "a", which those after it wait for, fails while the reload
+    waits for its turn.
+    """
+    world = World(before).fate("a", GOOD, HANGS).boot().kill("c")
+    ref = world.ask(Reload(after))
+    world.settle()
+    world.wait_is_over(world.process("a"))
+    world.settle()
+    assert world.answer(ref) == "ok"
+    return world
+
+
+def test_those_who_wait_for_a_child_that_cannot_start_do_not_wait_for_it_once_it_is_removed() -> None:
+    world = reload_while_a_restart_fails(one_for_all("root", "a", "b", "c"), one_for_all("root", "b", "c"))
+    assert world.up() == ["b", "c"]
+    assert not world.has("a")
+
+
+def test_nor_once_it_is_a_supervisor() -> None:
+    after = one_for_all("root", one_for_one("a", "x"), "b", "c")
+    world = reload_while_a_restart_fails(one_for_all("root", "a", "b", "c"), after)
+    assert sorted(world.up()) == ["b", "c", "x"]
+
+
+def test_nor_once_their_strategy_does_not_tie_them_to_it_any_more() -> None:
+    """It fails again, and has its next turn after the reload has."""
+    world = World(one_for_all("root", "a", "b", "c")).fate("a", GOOD, FAILS, FAILS, FAILS, FAILS).boot()
+    world.exits("c")
+    ref = world.ask(Reload(one_for_one("root", "a", "b", "c", intensity=5)))
+    world.settle()
+    assert world.answer(ref) == "ok"
+    assert sorted(world.up()) == ["a", "b", "c"]
+
+
+def test_each_of_those_has_its_own_tries() -> None:
+    world = World(one_for_all("root", "a", "b", "c")).fate("a", GOOD, FAILS, FAILS, FAILS).fate("b", GOOD, FAILS).boot()
+    world.exits("c")
+    world.ask(Reload(one_for_one("root", "a", "b", "c", intensity=9)))
+    world.settle()
+    assert sorted(world.up()) == ["a", "b", "c"]
 
 
 def test_links_change_in_place() -> None:
