@@ -138,6 +138,7 @@ def begin(book: Book, root: Child, ref: int, tree: SupervisorSpec, by: str) -> N
     details = {fate.value: counts[fate.value] for fate in Fate}
     reload = Reload(book, ref, book.note("reloaded", root, None, by=by, **details))
     able: list[Supervisor] = []
+    down: list[Supervisor] = []
     for supervisor, spec in _pairs(root.supervisor, tree):
         changes = compare(supervisor, spec)
         for child, new in changes.adjusted.items():
@@ -148,7 +149,9 @@ def begin(book: Book, root: Child, ref: int, tree: SupervisorSpec, by: str) -> N
         elif supervisor.takes_calls:
             able.append(supervisor)
         elif supervisor.child.state is State.DOWN:
-            supervisor.lay_out_children("reloaded")
+            down.append(supervisor)
+    for supervisor in reversed(down):  # those above give those below the new spec, with which these would compare
+        supervisor.lay_out_children("reloaded")
     reload.begin(able)
 
 

@@ -249,6 +249,16 @@ def test_supervisor_that_is_down_begins_with_the_new_children() -> None:
     assert sorted(world.up()) == ["y", "z"]
 
 
+def test_what_is_gone_below_a_supervisor_that_is_down_is_gone_at_once() -> None:
+    world = World(one_for_one("root", one_for_one("s", one_for_one("t", "x", "y"), "z"))).boot()
+    world.stop("s")
+    reload(world, one_for_one("root", one_for_one("s", one_for_one("t", "y"), "w")))
+    assert not world.has("x")
+    assert not world.has("z")
+    assert world.start("s") == "ok"
+    assert sorted(world.up()) == ["w", "y"]
+
+
 def test_supervisor_that_gives_up_meanwhile_begins_again_with_the_new_children() -> None:
     world = World(one_for_one("root", one_for_one("s", "x", "y", intensity=0))).boot().fate("y", STUBBORN)
     world.exits("x")
