@@ -431,7 +431,9 @@ hear()
 
 @pytest.mark.parametrize(("flush", "told"), [({"flush": True}, 0), ({"flush": False}, 1), ({}, 1)])
 def test_flush_takes_back_a_down_that_waits_for_room(supervise: Supervise, shown: Shown, flush: Any, told: int) -> None:
-    """The mailbox of `full` is filled, of which `other` is told; and `other` hears of the same death."""
+    """The mailbox of `full` is filled, and nobody reads it until the daemon has understood; `other` is told how far it
+    is, and hears of the same death.
+    """
     fills = f"""
 say(type="monitor", ref=7, name="mortal")
 for number in range(20):
@@ -439,13 +441,15 @@ for number in range(20):
 say(type="send", to="other", body="filled")
 open(os.environ["GATE"]).readline()
 say(type="demonitor", ref=7, id=1, **{flush!r})
+say(type="send", to="other", body="asked")
+open(os.environ["GATE"]).readline()
 heard = []
 while not heard or heard[-1] != "reply":
     heard.append(hear()["type"])
 show(heard.count("message"), heard.count("down"))
 hear()
 """
-    other = "show(hear()['body']); show(hear()['type']); hear()"
+    other = "show(hear()['body']); show(hear()['type']); show(hear()['body']); hear()"
     names = ["mortal", "other", "full"]
     tables = (
         supervisor("root", names),
@@ -458,7 +462,10 @@ hear()
     daemon.kill("mortal")
     assert shown(2)[1] == ["down"]
     daemon.open_gate()
-    assert shown(3)[2] == [20, told]
+    assert shown(3)[2] == ["asked"]
+    daemon.status()  # it has had another turn
+    daemon.open_gate()
+    assert shown(4)[3] == [20, told]
 
 
 def test_a_sender_learns_that_a_mailbox_is_full_and_nobody_else_notices(supervise: Supervise, shown: Shown) -> None:
