@@ -27,6 +27,7 @@ from tests.core.runs import (
     AddChild,
     ChildCall,
     RandomWorld,
+    ReloadTree,
     Run,
     runs,
     supervisor_specs,
@@ -86,10 +87,14 @@ def test_same_events_give_the_same_actions(run: Run) -> None:
 
 @given(runs(COMMANDS, RELOADS))
 def test_every_permanent_child_of_a_running_supervisor_runs_unless_an_operator_is_why_not(run: Run) -> None:
-    """He holds it, or his own try to start it failed."""
+    """He holds it, or his own try to start it failed, or a reload's. One that was down when a reload made it permanent
+    stays so.
+    """
     world = play(run)
+    trees = [paths(run.tree), *(paths(step.tree) for step, _ in run.steps if isinstance(step, ReloadTree))]
     for child in children_of_running(world):
-        if child.spec.restart is RestartType.PERMANENT and not child.held:
+        kinds = {tree[child.path].restart for tree in trees if child.path in tree}
+        if kinds == {RestartType.PERMANENT} and not child.held:
             assert child.state is State.RUNNING or isinstance(child.last_exit, StartFailure)
 
 
