@@ -1,7 +1,8 @@
-"""What all tests share: how hypothesis runs, and a guard against processes that a test leaves behind."""
+"""What all tests share: how hypothesis runs, signals, and a guard against processes that a test leaves behind."""
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 
 import psutil
@@ -12,6 +13,12 @@ from hypothesis import settings
 settings.register_profile("here", deadline=None, print_blob=True, derandomize=False)
 settings.register_profile("ci", settings.get_profile("here"), max_examples=300, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "here"))
+
+# In the background of a shell script INT and QUIT are ignored, below nohup HUP, and every program that a test starts
+# would inherit it. A handler that does nothing ignores them as well, but ends with exec. Python itself ignores two.
+for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)
