@@ -32,7 +32,7 @@ _CALM_BYTES = 4 * 65536
 """In one round meanwhile."""
 
 _RUSH = 131072
-"""Bytes that each pipe gives in one round after a rest."""
+"""Bytes that each pipe gives in one round after a rest; or all of them together TURN_BYTES."""
 
 _RUSH_LASTS = 0.01
 """Seconds until there is a rest again, and a look at how much comes."""
@@ -122,7 +122,7 @@ class Visits:
             if left <= 0 or time.monotonic() > end:
                 is_over = True
                 break
-        if most - left >= _RUSH * len(self._pipes) and now < self._burst_end:
+        if most - left >= min(_RUSH * len(self._pipes), TURN_BYTES) and now < self._burst_end:
             self._rush_end = now + _RUSH_LASTS
         self._due = now if not is_calm and (is_over or now < self._rush_end) else now + REST
 

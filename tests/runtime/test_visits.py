@@ -197,6 +197,14 @@ def test_a_burst_is_read_with_hardly_a_rest() -> None:
     assert pipe.read >= 0.99 * 0.2 * 400e6
 
 
+def test_a_burst_of_many_pipes_is_read_without_rests() -> None:
+    """One alone would give too little to be read so."""
+    pipes = [Pipe(131072, 24e6) for _ in range(50)]
+    scene = Scene(*pipes)
+    assert scene.live(0.2) <= 24
+    assert sum(pipe.read for pipe in pipes) >= 0.99 * 0.2 * 50 * 24e6
+
+
 def test_a_flood_that_goes_on_is_read_with_rests() -> None:
     scene = Scene(pipe := Pipe(1024 * 1024, 400e6))
     scene.live(0.3)
