@@ -63,9 +63,6 @@ class Outputs:
         self._logs = Logs(files, on_lost)
         self._on_lines = on_lines
         self.chunk = _CHUNK if on_lines is None else _CHUNK_WITH_LISTENER
-        self.buffer = bytearray(self.chunk)
-        """What was read last, of whichever pipe"""
-        self.view = memoryview(self.buffer)
         self._epoll = select.epoll()
         self._pipes: dict[int, _Pipe] = {}
         """By descriptor"""
@@ -280,28 +277,26 @@ class _Pipe:
 
     def take(self) -> int:
         """One read, and the lines it completes are written. The bytes read: 0 when the pipe is empty or at its end."""
-        view = self._outputs.view
         try:
-            count = os.readv(self.fd, (view[: self.chunk],))
+            data = os.read(self.fd, self.chunk)
         except BlockingIOError:
             return 0
-        if not count:
+        if not data:
             self.close()
             return 0
-        data = view[:count]
         if self.listener is not None:
-            self.listener(bytes(data))
-        self._tail = (self._tail + data)[-_TAIL_BYTES:] if count < _TAIL_BYTES else bytes(data[-_TAIL_BYTES:])
-        end = self._outputs.buffer.rfind(b"\n", 0, count) + 1
+            self.listener(data)
+        self._tail = (self._tail + data)[-_TAIL_BYTES:] if len(data) < _TAIL_BYTES else data[-_TAIL_BYTES:]
+        end = data.rfind(b"\n") + 1
         if end:
-            self._outputs.write_ended(self, self._partial, data[:end])
-            self._partial = bytes(data[end:])
-        elif len(self._partial) + count <= _LONGEST_HELD:
+            self._outputs.write_ended(self, self._partial, memoryview(data)[:end])
+            self._partial = data[end:]
+        elif len(self._partial) + len(data) <= _LONGEST_HELD:
             self._partial += data
         else:
             self._outputs.write(self, self._partial + data)
             self._partial = b""
-        return count
+        return len(data)
 
     def widen(self, width: int) -> None:
         """Not always allowed: an ordinary user may have so much in all pipes together."""

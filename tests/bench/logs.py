@@ -7,9 +7,9 @@ until the files of all writers hold, byte for byte, as much as was written. Nobo
 that nothing that was lost goes unnoticed.
 
 One writer, and fifty at once, which share twice as many bytes; each line by line and in blocks of 64 KiB. Capturers
-take turns, each started anew, and always in another order: who came after supervisord was found 1 to 3 % slower than
-who came after procsup. Who is slow gets fewer turns. The floor, for information, is a pump (pump.c) behind each writer
-that copies into one file and does not rotate: nearer than that nobody comes to what the machine can do.
+take turns, each started anew, and always in another order, so that nobody always comes after the same one. Who is slow
+gets fewer turns. The floor, for information, is a pump (pump.c) behind each writer that copies into one file and does
+not rotate: nearer than that nobody comes to what the machine can do.
 """
 
 import functools
